@@ -1,0 +1,105 @@
+package op
+
+import (
+	"syscall"
+
+	"github.com/ouro-io/ouro/buffers"
+)
+
+// Kind says what an Op does.
+type Kind uint8
+
+const (
+	// Nop completes with 0.
+	Nop Kind = iota
+	// Accept is multishot: each completion carries a new descriptor (close-on-exec, in the backend's file mode).
+	Accept
+	// Connect connects FD to Addr.
+	Connect
+	// Recv is multishot: each completion carries a Lease with the bytes received. Result 0 is end of file.
+	Recv
+	// RecvInto receives once, into Buf. Result 0 is end of file.
+	RecvInto
+	// Send sends Buf. A result below len(Buf) is not an error.
+	Send
+	// Poll waits once until one of Events (EPOLLIN, EPOLLOUT …) holds; the result holds the events seen.
+	Poll
+
+	kindCount
+)
+
+var kindNames = [kindCount]string{"nop", "accept", "connect", "recv", "recv-into", "send", "poll"}
+
+func (k Kind) String() string {
+	if k < kindCount {
+		return kindNames[k]
+	}
+	return "unknown"
+}
+
+// Op is one asynchronous operation; the package comment tells its life and its owners.
+type Op struct {
+	// Done is told of each completion. It runs inside Backend.Poll, so it must be short and must not block; it may
+	// submit and cancel on the same backend.
+	Done Completer
+	// Buf is what Send sends or RecvInto fills.
+	Buf []byte
+	// Addr is the peer of a Connect: a struct sockaddr as the kernel takes it.
+	Addr []byte
+	// FD is the descriptor operated on.
+	FD int32
+	// Events is what a Poll waits for, as in epoll_ctl(2).
+	Events uint32
+	// Kind says what is done.
+	Kind Kind
+
+	cancelled bool
+	ref       Ref
+}
+
+// InFlight reports whether o is owned by a backend. Only for the goroutine that runs the backend's worker.
+func (o *Op) InFlight() bool { return o.ref != 0 }
+
+// Cancelled reports whether Cancel was asked for since o was submitted.
+func (o *Op) Cancelled() bool { return o.cancelled }
+
+// MarkCancelled notes that a cancel was asked for; it reports false when o is idle or was marked before.
+// It is for backends.
+func (o *Op) MarkCancelled() bool {
+	if o.ref == 0 || o.cancelled {
+		return false
+	}
+	o.cancelled = true
+	return true
+}
+
+// Ref returns the identity that o has while in flight, 0 otherwise. It is for backends.
+func (o *Op) Ref() Ref { return o.ref }
+
+// Completion is what a backend reports of an Op.
+type Completion struct {
+	// Lease holds the bytes of a Recv that returned some. Who is told of the completion owns it and must release it.
+	Lease buffers.Lease
+	// Result is the count, descriptor or event set of a success.
+	Result int32
+	// Errno is 0 on success.
+	//
+	// A multishot ends with ENOBUFS when no buffer was left; arm it again once there are buffers. ECANCELED that
+	// nobody asked for and EINTR mean "submit again" (Again reports this), never an error for the user.
+	Errno syscall.Errno
+	// More is set when a multishot goes on. It may end at any completion, successful ones too: an owner that
+	// still wants data submits again.
+	More bool
+}
+
+// Again reports whether the completion c of o means no more than "submit o again". It must be asked before o is
+// submitted again.
+func (o *Op) Again(c *Completion) bool {
+	return c.Errno == syscall.EINTR || c.Errno == syscall.ECANCELED && !o.cancelled
+}
+
+// Completer is told of completions.
+type Completer interface {
+	// Complete is called once per completion, inside Backend.Poll. When !c.More the Op is idle again already.
+	Complete(o *Op, c *Completion)
+}

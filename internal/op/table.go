@@ -1,0 +1,88 @@
+package op
+
+// Ref names an operation in flight: slot in the lower 32 bits, generation in the next 24, kind in the top 8. It
+// travels through the kernel as user data. 0 is nobody.
+type Ref uint64
+
+const (
+	genBits  = 24
+	genMask  = 1<<genBits - 1
+	kindFrom = 32 + genBits
+)
+
+// Kind is the kind that the operation had when it was submitted.
+func (r Ref) Kind() Kind { return Kind(r >> kindFrom) }
+
+// Slot is the operation's place in its table.
+func (r Ref) Slot() uint32 { return uint32(r) }
+
+func (r Ref) gen() uint32 { return uint32(r>>32) & genMask }
+
+// Table maps a Ref to the operation in flight. A slot that is used again gets another generation, so a completion
+// that comes late or twice finds nobody. It keeps the operations reachable for the garbage collector while the
+// kernel works on their memory. Not safe for concurrent use.
+type Table struct {
+	slots []slot
+	free  []uint32
+}
+
+type slot struct {
+	op  *Op
+	gen uint32
+}
+
+// Len is the number of operations in flight.
+func (t *Table) Len() int { return len(t.slots) - len(t.free) }
+
+// Put gives o, which must be idle, a Ref.
+func (t *Table) Put(o *Op) Ref {
+	if o.ref != 0 {
+		panic("op: submitted while in flight")
+	}
+	var i uint32
+	if n := len(t.free); n > 0 {
+		i = t.free[n-1]
+		t.free = t.free[:n-1]
+	} else {
+		i = uint32(len(t.slots))
+		t.slots = append(t.slots, slot{})
+	}
+	s := &t.slots[i]
+	// Generation 0 is skipped so that no Ref is 0.
+	if s.gen = (s.gen + 1) & genMask; s.gen == 0 {
+		s.gen = 1
+	}
+	s.op = o
+	o.cancelled = false
+	o.ref = Ref(i) | Ref(s.gen)<<32 | Ref(o.Kind)<<kindFrom
+	return o.ref
+}
+
+// Get returns the operation in flight under r, nil when it ended.
+func (t *Table) Get(r Ref) *Op {
+	i := r.Slot()
+	if int(i) >= len(t.slots) {
+		return nil
+	}
+	if s := &t.slots[i]; s.op != nil && s.op.ref == r {
+		return s.op
+	}
+	return nil
+}
+
+// Drop makes o idle and frees its slot. Cancelled stays as it was until the next Put.
+func (t *Table) Drop(o *Op) {
+	i := o.ref.Slot()
+	t.slots[i].op = nil
+	t.free = append(t.free, i)
+	o.ref = 0
+}
+
+// All calls f for each operation in flight. f may cancel but neither put nor drop.
+func (t *Table) All(f func(*Op)) {
+	for i := range t.slots {
+		if o := t.slots[i].op; o != nil {
+			f(o)
+		}
+	}
+}
