@@ -2,8 +2,8 @@ package buffers
 
 import "golang.org/x/sys/unix"
 
-// mapMemory returns n bytes of zeroed private memory, aligned to pages. Pages that nobody has touched cost nothing.
-func mapMemory(n int) ([]byte, error) {
+// sysMap returns n bytes of zeroed private memory, aligned to pages. Pages that nobody has touched cost nothing.
+func sysMap(n int) ([]byte, error) {
 	mem, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
 	if err != nil {
@@ -15,8 +15,8 @@ func mapMemory(n int) ([]byte, error) {
 	return mem, nil
 }
 
-// unmapMemory ends mem, which must be exactly what mapMemory returned.
-func unmapMemory(mem []byte) {
+// sysUnmap ends mem, which must be exactly what sysMap returned.
+func sysUnmap(mem []byte) {
 	if err := unix.Munmap(mem); err != nil {
 		// Only an address that was never mapped gets here: the memory's owner is confused beyond repair.
 		panic("buffers: munmap: " + err.Error())

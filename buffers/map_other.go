@@ -2,8 +2,8 @@
 
 package buffers
 
-// mapMemory returns n bytes of zeroed memory from the Go heap.
-func mapMemory(n int) ([]byte, error) { return make([]byte, n), nil }
+// sysMap returns n bytes of zeroed memory from the Go heap.
+func sysMap(n int) ([]byte, error) { return make([]byte, n), nil }
 
-// unmapMemory leaves mem to the collector.
-func unmapMemory([]byte) {}
+// sysUnmap leaves mem to the collector.
+func sysUnmap([]byte) {}
