@@ -281,8 +281,10 @@ func (g *Group) fed() func() {
 
 // Grow is for a backend that was told ENOBUFS. It reports whether the kernel has buffers now, so that it pays to arm
 // the operation again. When the kernel's ring has fallen below half, it doubles the number provided, as far as there
-// are free buffers; many operations that run out at once therefore make it grow once. False means that all buffers are
-// with holders of leases: call Starve. Without a ring it reports whether a buffer is free. For the worker.
+// are free buffers; many operations that run out at once therefore make it grow once. Buffers that the kernel has
+// filled count as the kernel's until Filled is called, so an operation may run out once more before the answer turns.
+// False means that all buffers are with holders of leases: call Starve. Without a ring it reports whether a buffer is
+// free. For the worker.
 func (g *Group) Grow() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

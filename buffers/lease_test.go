@@ -1,6 +1,7 @@
 package buffers
 
 import (
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,6 +21,16 @@ func TestZeroLease(t *testing.T) {
 	l.Release()
 	require.Equal(t, before, DoubleReleases())
 	require.Panics(t, func() { l.Charge(new(Quota), 1) })
+}
+
+// TestSizes: leases are passed by value, and a buffer's record fills one cache line, so that two workers' releases of
+// neighbours meet in none.
+func TestSizes(t *testing.T) {
+	if reflect.TypeFor[uintptr]().Size() != 8 {
+		t.Skip("sizes are given for 64-bit systems")
+	}
+	require.EqualValues(t, 32, reflect.TypeFor[Lease]().Size())
+	require.EqualValues(t, 64, reflect.TypeFor[record]().Size())
 }
 
 func TestSlice(t *testing.T) {

@@ -22,7 +22,6 @@ type groupModel struct {
 	starving   bool
 	want, seen int // calls of OnRefill's function
 	doubles    uint64
-	provided   int // most the kernel ever had
 }
 
 type markedLease struct {

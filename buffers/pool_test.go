@@ -139,6 +139,43 @@ func TestPoolTrimKeepsWhatIsLent(t *testing.T) {
 	b.Release()
 }
 
+// TestPoolReclaimsFromTheMiddle: idle spans go wherever they stand in their class's list, the others stay usable.
+func TestPoolReclaimsFromTheMiddle(t *testing.T) {
+	const perSpan, spans = spanBytes / 4096, 5
+	for idle := range 1 << spans {
+		p := newPool(t, PoolConfig{})
+		var held []Lease
+		for range perSpan * spans {
+			held = append(held, get(t, p, 4096))
+		}
+		want := 0
+		var keep []Lease
+		for i := range spans {
+			of := held[i*perSpan : (i+1)*perSpan]
+			if idle>>i&1 == 1 {
+				want += spanBytes
+			} else {
+				// One slab stays out, so that the span is listed but not idle.
+				keep = append(keep, of[0])
+				of = of[1:]
+			}
+			for _, l := range of {
+				l.Release()
+			}
+		}
+		require.Equal(t, want, p.Trim())
+		require.Equal(t, spans*spanBytes-want, p.Stats().MappedBytes)
+		for range perSpan * spans {
+			l := get(t, p, 4096)
+			mark(l, 1)
+			keep = append(keep, l)
+		}
+		for _, l := range keep {
+			l.Release()
+		}
+	}
+}
+
 func TestPoolCloseWithLeasesOut(t *testing.T) {
 	p, err := NewPool(PoolConfig{})
 	require.NoError(t, err)
