@@ -4,6 +4,7 @@ import (
 	"syscall"
 
 	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/internal/op"
 )
 
 // maxTransfer bounds one operation, as the kernel does; what is longer goes in pieces.

@@ -22,6 +22,7 @@ type waits struct {
 	readers, writers []*executor.Waiter
 	readAt, writeAt  int64 // deadlines on the engine's clock, ns; 0 none
 	lingerAt         int64
+	armed            int64 // what timer is set for, 0 when it is not
 	timer            executor.Timer
 	conn             *Conn
 }

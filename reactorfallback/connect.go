@@ -13,7 +13,7 @@ func (r *Reactor) submitConnect(f *file, t *task) {
 	if f.out.head == nil {
 		r.count.Syscalls++
 		// EINTR goes on as well, see connect(2).
-		if errno := connect(f.fd, t.op.Addr); errno != syscall.EINPROGRESS && errno != syscall.EINTR {
+		if errno := connect(f.fd, t.op.Buf); errno != syscall.EINPROGRESS && errno != syscall.EINTR {
 			r.settle(t, 0, errno)
 			return
 		}
@@ -26,7 +26,7 @@ func (r *Reactor) submitConnect(f *file, t *task) {
 // getpeername answer in two: EALREADY when the edge meant something else.
 func (r *Reactor) connect(f *file, t *task) bool {
 	r.count.Syscalls++
-	errno := connect(f.fd, t.op.Addr)
+	errno := connect(f.fd, t.op.Buf)
 	switch errno {
 	case syscall.EALREADY, syscall.EINPROGRESS, syscall.EINTR, syscall.EAGAIN:
 		f.ready &^= unix.EPOLLOUT

@@ -19,7 +19,7 @@ var connectChecks = []check{
 
 func (r *rig) connect(fd int, sa *unix.SockaddrInet4) *watched {
 	w := r.op(op.Connect, fd)
-	w.Addr = raw(sa)
+	w.Buf = raw(sa)
 	return r.submit(w)
 }
 
@@ -64,7 +64,7 @@ func connectTwice(r *rig) {
 
 func connectBadAddr(r *rig) {
 	w := r.op(op.Connect, r.socket())
-	w.Addr = []byte{1}
+	w.Buf = []byte{1}
 	r.Equal(told{errno: syscall.EINVAL}, r.submit(w).end())
 }
 

@@ -76,7 +76,9 @@ func badDescriptor(r *rig) {
 			w := r.op(k, fd)
 			w.Buf = make([]byte, 1)
 			w.Events = 1
-			w.Addr = raw(loopback)
+			if k == op.Connect {
+				w.Buf = raw(loopback)
+			}
 			r.Equal(told{errno: syscall.EBADF}, r.submit(w).end(), "%v on %d", k, fd)
 		}
 	}
