@@ -36,7 +36,8 @@ type Backend struct {
 	woken     atomic.Bool
 
 	parker    *netpark.Parker
-	spinLimit time.Duration
+	idleAfter time.Duration
+	waits     uint32
 	late      []op.Ref // cancels that found the submission queue full
 	closed    bool
 	broken    error
@@ -60,7 +61,7 @@ func New(c Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{wakeFD: -1, spinLimit: c.IdleAfter}
+	b := &Backend{wakeFD: -1, idleAfter: c.IdleAfter}
 	if err := b.open(c); err != nil {
 		b.release()
 		return nil, err

@@ -21,14 +21,15 @@ type Config struct {
 	// Buffers sizes the memory that receives fill.
 	Buffers buffers.GroupConfig
 	// IdleAfter is how long a worker with nothing to do waits inside io_uring_enter before it parks in the Go
-	// runtime's poller and gives its P back. Default 1 ms.
+	// runtime's poller and gives its P back. Default 100 µs, at most 10 ms: others wait for the P meanwhile.
 	IdleAfter time.Duration
 }
 
 const (
 	defaultEntries   = 256
 	maxEntries       = 32768
-	defaultIdleAfter = time.Millisecond
+	defaultIdleAfter = 100 * time.Microsecond
+	maxIdleAfter     = 10 * time.Millisecond
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -46,8 +47,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("ringbackend: Entries is %d, at most %d", c.Entries, maxEntries)
 	case c.CQEntries < c.Entries:
 		return c, fmt.Errorf("ringbackend: CQEntries is %d, less than Entries %d", c.CQEntries, c.Entries)
-	case c.IdleAfter < 0:
-		return c, fmt.Errorf("ringbackend: IdleAfter is %v, must not be negative", c.IdleAfter)
+	case c.IdleAfter < 0 || c.IdleAfter > maxIdleAfter:
+		return c, fmt.Errorf("ringbackend: IdleAfter is %v, must be from 0 to %v", c.IdleAfter, maxIdleAfter)
 	}
 	return c, nil
 }

@@ -2,6 +2,7 @@ package ringbackend
 
 import (
 	"fmt"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -62,8 +63,10 @@ func (b *Backend) armWake() {
 
 func (b *Backend) wakeRef() op.Ref { return op.Ref(wakeKind)<<56 | op.Ref(b.wakeGen) }
 
-// flushAndWait enters the kernel unless there is no reason to. A worker that stays idle for spinLimit inside
-// the system call goes on waiting in the runtime's poller.
+// flushAndWait enters the kernel unless there is no reason to. A worker waits first inside the system call, for
+// idleAfter and without giving its P up: that is the cheapest for the pauses between two batches, as a P that is
+// given up keeps the runtime's monitor thread busy and has to be got back. One that is really idle then waits in the
+// runtime's poller.
 func (b *Backend) flushAndWait(wait time.Duration) {
 	if wait == 0 || b.ring.Ready() > 0 {
 		if b.ring.Queued() > 0 || b.ring.TaskrunPending() || b.ring.Overflowed() {
@@ -71,10 +74,11 @@ func (b *Backend) flushAndWait(wait time.Duration) {
 		}
 		return
 	}
-	first := b.spinLimit
+	first := b.idleAfter
 	if wait > 0 && wait < first {
 		first = wait
 	}
+	b.beFair()
 	if b.enter(1, first) != syscall.ETIME || b.broken != nil || b.ring.Ready() > 0 {
 		return
 	}
@@ -100,6 +104,15 @@ func (b *Backend) noteThread() {
 	b.fresh = b.fresh[:0]
 }
 
+// fairTurns is the number of waits after which others may have the P, should anybody want it.
+const fairTurns = 16
+
+func (b *Backend) beFair() {
+	if b.waits++; b.waits%fairTurns == 0 {
+		runtime.Gosched()
+	}
+}
+
 // enter makes the system call. Errors that mean "not now" leave the rest of the queue for the next one.
 func (b *Backend) enter(waitNr uint32, timeout time.Duration) syscall.Errno {
 	b.noteThread()
@@ -111,7 +124,7 @@ func (b *Backend) enter(waitNr uint32, timeout time.Duration) syscall.Errno {
 	if waitNr == 0 {
 		_, errno = b.ring.SubmitAndReap()
 	} else {
-		_, errno = b.ring.SubmitAndWait(waitNr, timeout)
+		_, errno = b.ring.SubmitAndHold(waitNr, timeout)
 	}
 	switch errno {
 	case 0, syscall.ETIME, syscall.EINTR, syscall.EAGAIN, syscall.EBUSY:
