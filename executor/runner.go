@@ -25,8 +25,12 @@ type runner struct {
 	task     *Task      // run now, when it is not a coroutine's
 	count    uint64     // tasks run, in stateTaskOne
 	woke     bool       // it made ordinary goroutines runnable in this turn
+	busy     int        // turns since it slept or gave way
 	finished bool
 }
+
+// yieldEvery is the number of turns without a sleep after which a runner gives way to ordinary goroutines.
+const yieldEvery = 16
 
 // startRunner gives w to a new runner. The caller owns w, or has just deposed its runner.
 func (w *Worker) startRunner() {
@@ -126,14 +130,24 @@ func (r *runner) loop() {
 			return
 		case !w.ready.empty() || w.steal():
 			w.poll(0)
+			if r.busy++; r.woke || r.busy >= yieldEvery {
+				r.giveWay()
+			}
 		case r.woke:
-			// Whom the runner made runnable waits on its P, which it would take into the system call.
-			r.woke = false
-			runtime.Gosched()
+			r.giveWay() // and look again: they may have left something
 		default:
+			r.busy = 0
 			w.sleep()
 		}
 	}
+}
+
+// giveWay lets ordinary goroutines run. Those that the runner made runnable wait for its P, which it would take into
+// the system call that it waits in; and a worker that is never idle would keep the P until the runtime interferes,
+// which it does every 10 ms.
+func (r *runner) giveWay() {
+	r.woke, r.busy = false, 0
+	runtime.Gosched()
 }
 
 // runCommands runs what was sent until now, or the rest of an interrupted list.
@@ -166,9 +180,9 @@ func (w *Worker) sleep() {
 		wait = max(0, time.Duration(next-w.e.clock.Now()))
 	}
 	if wait == 0 || w.left() {
+		// No sleep after all; but what was submitted must start even if others never stop leaving something.
 		w.sleeping.Store(0)
-		w.poll(0)
-		return
+		wait = 0
 	}
 	w.poll(wait)
 	w.sleeping.Store(0)
