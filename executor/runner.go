@@ -107,8 +107,8 @@ func (r *runner) backToLoop() bool {
 
 // loop runs turns until the worker stops or the runner is deposed.
 //
-// A turn: commands, what others have injected, ready tasks up to the budget, timers, poll. The poll waits only when
-// nothing is ready and nothing can be stolen.
+// A turn: commands, what was injected (by others, or by a coroutine that yields), ready tasks up to the budget, timers,
+// poll. The poll waits only when nothing is ready, nothing was left and nothing can be stolen.
 func (r *runner) loop() {
 	w := r.w
 	for {
@@ -128,7 +128,8 @@ func (r *runner) loop() {
 		switch {
 		case w.stop.Load() && w.finish():
 			return
-		case !w.ready.empty() || w.steal():
+		case !w.ready.empty() || w.left() || w.steal():
+			// left: what was submitted must start even if others never stop leaving something.
 			w.poll(0)
 			if r.busy++; r.woke > 0 || r.busy >= yieldEvery {
 				r.giveWay()
@@ -189,8 +190,7 @@ func (w *Worker) sleep() {
 		wait = max(0, time.Duration(next-w.e.clock.Now()))
 	}
 	if wait == 0 || w.left() {
-		// No sleep after all; but what was submitted must start even if others never stop leaving something.
-		w.sleeping.Store(0)
+		w.sleeping.Store(0) // no sleep after all
 		wait = 0
 	}
 	w.poll(wait)

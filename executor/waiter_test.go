@@ -104,7 +104,7 @@ func TestWaiterPassesToken(t *testing.T) {
 
 // Of many Wakes in one round exactly one counts, whatever state it finds.
 func TestWaiterOneWakeCounts(t *testing.T) {
-	const rounds, wakers = 1000, 3
+	const rounds, wakers = 500, 3
 	for _, kind := range []string{"coroutine", "goroutine"} {
 		t.Run(kind, func(t *testing.T) {
 			e := start(t, Config{Workers: 2})
