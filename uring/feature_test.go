@@ -68,6 +68,7 @@ func TestOnlyConclusiveAnswersAreKept(t *testing.T) {
 	asked, _ := ProbeFeature(name)
 	featureCache.Lock()
 	kept := featureCache.results[name]
+	require.Equal(t, asked, kept)
 	kept.Detail = "from the cache"
 	featureCache.results[name] = kept
 	featureCache.Unlock()

@@ -195,7 +195,8 @@ func TestReadyFromAnotherGoroutine(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				if r.Ready() > r.CQEntries() || r.Overflowed() || r.TaskrunPending() || r.Dropped() != 0 {
+				_ = r.Ready() // may count too many here
+				if r.Overflowed() || r.TaskrunPending() || r.Dropped() != 0 {
 					panic("impossible")
 				}
 				runtime.Gosched()
