@@ -102,11 +102,12 @@ type TCPListener struct {
 	acceptor  *proactor.Acceptor
 	accepting int
 	closed    bool
+	gone      chan struct{} // closed when Close has closed std
 }
 
 func (s *Stack) wrapListener(tl *stdnet.TCPListener, lc *ListenConfig, network string) *TCPListener {
 	presetAccepted(tl, lc)
-	return &TCPListener{std: tl, stack: s, network: network}
+	return &TCPListener{std: tl, stack: s, network: network, gone: make(chan struct{})}
 }
 
 func (l *TCPListener) ok() bool { return l != nil && l.std != nil }
@@ -163,13 +164,18 @@ func (l *TCPListener) Close() error {
 		return syscall.EINVAL
 	}
 	l.mu.Lock()
+	first := !l.closed
 	l.closed = true
 	a := l.acceptor
 	l.mu.Unlock()
 	if a != nil {
 		_ = a.Close()
 	}
-	return l.std.Close()
+	err := l.std.Close()
+	if first {
+		close(l.gone)
+	}
+	return err
 }
 
 // Addr is the address listened on, a *TCPAddr that all calls share; do not modify it.

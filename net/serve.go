@@ -100,6 +100,7 @@ func (c ServeConfig) serveTCP(ctx context.Context, l *TCPListener, handler func(
 	closed := l.served()
 	switch {
 	case closed:
+		<-l.gone
 		_, err := l.std.AcceptTCP() // the standard library's own error
 		return err
 	case ctx.Err() != nil:
@@ -127,8 +128,7 @@ func (l *TCPListener) serve(e *proactor.Engine, each func(*proactor.Conn)) (*pro
 	defer l.mu.Unlock()
 	switch {
 	case l.closed:
-		_, err := l.std.AcceptTCP()
-		return nil, err
+		return nil, l.opError("accept", ErrClosed)
 	case l.serving:
 		return nil, l.opError("accept", errServed)
 	case l.accepting > 0:
@@ -147,10 +147,9 @@ func (l *TCPListener) served() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.serving, l.acceptor = false, nil
-	if !l.closed {
-		if raw, err := l.std.SyscallConn(); err == nil {
-			_ = raw.Control(func(fd uintptr) { _ = unix.SetNonblock(int(fd), true) })
-		}
+	// An Accept must never meet a socket in blocking mode: it would hold std, and Close, up in the system call.
+	if raw, err := l.std.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = unix.SetNonblock(int(fd), true) })
 	}
 	return l.closed
 }
