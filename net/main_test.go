@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	}
 	// What closes a descriptor may be a moment behind who waited for it.
 	for range 200 {
-		if openFiles() <= before {
+		if openFiles() <= before+runtimePoller {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)

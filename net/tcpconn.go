@@ -121,10 +121,12 @@ func (c *TCPConn) CloseRead() error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
-	if pc := c.engineConn(); pc != nil {
-		return c.opError("close", pc.CloseRead())
+	if c.engineConn() == nil {
+		if err := c.rt.std.CloseRead(); err == nil || !c.thrownOut(err) {
+			return err
+		}
 	}
-	return c.rt.std.CloseRead()
+	return c.opError("close", c.conn.Load().CloseRead())
 }
 
 // CloseWrite shuts the writing side down: the peer reads to the end of the stream.
@@ -132,10 +134,12 @@ func (c *TCPConn) CloseWrite() error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
-	if pc := c.engineConn(); pc != nil {
-		return c.opError("close", pc.CloseWrite())
+	if c.engineConn() == nil {
+		if err := c.rt.std.CloseWrite(); err == nil || !c.thrownOut(err) {
+			return err
+		}
 	}
-	return c.rt.std.CloseWrite()
+	return c.opError("close", c.conn.Load().CloseWrite())
 }
 
 // SetDeadline sets both deadlines. A zero time means none; a past one ends at once whatever waits.
