@@ -188,10 +188,10 @@ func (c *Conn) Write(p []byte) (int, error) {
 		c.mu.Unlock()
 		return 0, nil
 	}
-	c.writing = true
-	c.out, c.sent = p, 0
+	c.writing, c.sent = true, 0
 	if c.loop.batches {
 		if s, ok := c.loop.w.Enter(); ok {
+			c.out = p
 			w := c.armWrite()
 			c.startSend()
 			c.mu.Unlock()
@@ -200,7 +200,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 			return c.endWrite(len(p))
 		}
 	}
-	c.writeDirect()
+	c.writeDirect(p)
 	return c.endWrite(len(p))
 }
 
@@ -235,15 +235,16 @@ func (c *Conn) armWrite() *executor.Waiter {
 	return &w.write
 }
 
-// writeDirect tries the system call at once, and leaves to the backend what the socket does not take. mu is held on
-// entry and not on return.
-func (c *Conn) writeDirect() {
+// writeDirect tries the system call at once, and leaves to the backend what the socket does not take. Until then out
+// stays empty, lest a reconcile for another reason has the backend send the same. mu is held on entry and not on
+// return.
+func (c *Conn) writeDirect(p []byte) {
 	c.uses++
 	c.mu.Unlock()
-	n, errno := c.loop.engine.system.Send(int(c.fd), c.out)
+	n, errno := c.loop.engine.system.Send(int(c.fd), p)
 	c.mu.Lock()
 	c.uses--
-	c.sent, c.out = n, c.out[n:]
+	c.sent, c.out = n, p[n:]
 	if errno != 0 && !again(errno) {
 		c.werr = callError("write", errno)
 	}
