@@ -136,6 +136,15 @@ func (c *Conn) ReadLease() (buffers.Lease, error) {
 
 // awaitData waits until the inbox holds something, or returns why it will not. mu is held on entry and on return.
 func (c *Conn) awaitData() error {
+	err := c.awaitTurn()
+	// Whoever was woken out of the queue has to wake the next, whatever came of it; who waits for data does so then.
+	if w := c.wait; w != nil && !w.reading {
+		w.passRead()
+	}
+	return err
+}
+
+func (c *Conn) awaitTurn() error {
 	for {
 		if c.closed {
 			return ErrClosed
@@ -206,6 +215,14 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 // takeTurn waits until no other Write and nothing from Send is under way. mu is held.
 func (c *Conn) takeTurn() error {
+	err := c.awaitWriteTurn()
+	if err != nil && c.wait != nil {
+		c.wait.passTurn()
+	}
+	return err
+}
+
+func (c *Conn) awaitWriteTurn() error {
 	for {
 		if c.closed {
 			return ErrClosed
@@ -220,6 +237,9 @@ func (c *Conn) takeTurn() error {
 			return nil
 		}
 		w := c.waits()
+		if w.writeAt != 0 {
+			w.arm(w.writeAt)
+		}
 		c.queue(&w.writers)
 	}
 }
@@ -362,6 +382,13 @@ func (w *waits) expire() (kick bool) {
 		if c.passed(w.writeAt) {
 			c.cancelSend = true
 			kick = true
+		} else {
+			w.arm(w.writeAt)
+		}
+	}
+	if len(w.writers) > 0 && w.writeAt != 0 {
+		if c.passed(w.writeAt) {
+			w.passTurn() // it wakes the others
 		} else {
 			w.arm(w.writeAt)
 		}
