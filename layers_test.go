@@ -41,11 +41,13 @@ var layers = []layer{
 	{"buffers", nil, kernel},
 	{"executor", nil, nil},
 	{"internal/netpark", nil, kernel},
+	{"internal/denytest", nil, kernel},
 	{"internal/op", []string{"buffers"}, nil},
 	{"internal/optest", []string{"buffers", "internal/op"}, append(kernel, "github.com/stretchr/testify")},
 	{"reactorfallback", []string{"buffers", "internal/netpark", "internal/op"}, kernel},
 	{"proactor/ringbackend", []string{"uring", "buffers", "internal/netpark", "internal/op"}, kernel},
 	{"proactor", []string{"uring", "buffers", "executor", "internal/op", "reactorfallback", "proactor/ringbackend"}, kernel},
+	{"cmd/ouro", []string{"uring", "proactor"}, append(kernel, cli...)},
 	{"", nil, nil},
 }
 
