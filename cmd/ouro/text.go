@@ -42,7 +42,7 @@ func writeText(w io.Writer, r Report) error {
 	if len(r.Features) == 0 {
 		return nil
 	}
-	return writeFeatures(w, r.Features)
+	return writeFeatures(w, r.Features, r.IOUring.Error)
 }
 
 func writeAdvice(w io.Writer, advice []string) {
@@ -55,7 +55,8 @@ func writeAdvice(w io.Writer, advice []string) {
 	}
 }
 
-func writeFeatures(w io.Writer, fs []Feature) error {
+// writeFeatures prints the table. A detail that was told above already is left out.
+func writeFeatures(w io.Writer, fs []Feature, told string) error {
 	count := map[string]int{}
 	for _, f := range fs {
 		count[f.State]++
@@ -68,7 +69,7 @@ func writeFeatures(w io.Writer, fs []Feature) error {
 		if without == "" {
 			without = "(not used)"
 		}
-		if f.Detail != "" {
+		if f.Detail != "" && f.Detail != told {
 			without += " [" + f.Detail + "]"
 		}
 		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", f.Name, f.State, f.FirstKernel, without)
