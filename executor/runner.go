@@ -24,7 +24,7 @@ type runner struct {
 	co       *Coroutine // resumed now
 	task     *Task      // run now, when it is not a coroutine's
 	count    uint64     // tasks run, in stateTaskOne
-	woke     bool       // it made ordinary goroutines runnable in this turn
+	woke     int        // ordinary goroutines that it made runnable since it last let them run
 	finished bool
 }
 
@@ -126,14 +126,24 @@ func (r *runner) loop() {
 			return
 		case !w.ready.empty() || w.steal():
 			w.poll(0)
-		case r.woke:
-			// Whom the runner made runnable waits on its P, which it would take into the system call.
-			r.woke = false
-			runtime.Gosched()
+		case r.woke > 0:
+			r.letRun()
 		default:
 			w.sleep()
 		}
 	}
+}
+
+// schedTick is how often the Go scheduler looks at the global queue first, where Gosched puts the runner.
+const schedTick = 61
+
+// letRun lets those run whom the runner made runnable: they wait on its P, which it would take into the system call.
+// One Gosched is not enough, as the scheduler may pick the runner again before them.
+func (r *runner) letRun() {
+	for n := r.woke/schedTick + 2; n > 0; n-- {
+		runtime.Gosched()
+	}
+	r.woke = 0
 }
 
 // runCommands runs what was sent until now, or the rest of an interrupted list.
