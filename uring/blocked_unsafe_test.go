@@ -90,7 +90,8 @@ func becomeNobody(memlock uint64) {
 
 func child(t *testing.T, what string) string {
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), childEnv+"="+what)
+	// A race-enabled child would sleep a second at exit.
+	cmd.Env = append(os.Environ(), childEnv+"="+what, "GORACE=atexit_sleep_ms=0")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	if why, ok := strings.CutPrefix(string(out), "cannot "); ok {

@@ -51,7 +51,7 @@ func TestLayouts(t *testing.T) {
 		{cloneBuffersArg{}, "srcFD@0 flags@4 srcOff@8 dstOff@12 nr@16 pad@20 size 32"},
 		{napiArg{}, "busyPollTo@0 preferBusyPoll@4 pad@5 resv@8 size 16"},
 		{clockArg{}, "clock@0 resv@4 size 16"},
-		{regionDesc{}, "userAddr@0 size@8 flags@16 id@20 mmapOffset@24 resv@32 size 64"},
+		{regionDesc{}, "userAddr@0 size@8 flags@16 size 64"},
 		{memRegionArg{}, "region@0 flags@8 resv@16 size 32"},
 	} {
 		require.Equal(t, c.want, offsets(c.v), "%T", c.v)

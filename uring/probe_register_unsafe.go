@@ -29,12 +29,11 @@ type clockArg struct {
 }
 
 type regionDesc struct {
-	userAddr   uint64
-	size       uint64
-	flags      uint32
-	id         uint32
-	mmapOffset uint64
-	resv       [4]uint64
+	userAddr uint64
+	size     uint64
+	flags    uint32
+	_        uint32    // id
+	_        [5]uint64 // mmap_offset, reserved
 }
 
 type memRegionArg struct {

@@ -2,6 +2,7 @@ package ringbackend
 
 import (
 	"fmt"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +20,7 @@ import (
 // runtime's monitor thread tick at 20 µs to take it back, which costs more than the request. The wait has no time-out
 // of its own, since on virtual machines programming a timer for each wait costs as much again (measured: 1.29× std's
 // CPU per request with a time-out of 100 µs, 0.91× without, one connection on one CPU). Instead one timeout
-// operation ticks every idleAfter. At each tick others may have the P, and a worker for which nothing happened between
+// operation ticks every idleAfter. At each tick others may have the P if it is the only one, and a worker for which nothing happened between
 // two ticks is idle: it waits in the runtime's poller, without a P, a thread or a timer, until something happens.
 
 // wait waits for a completion at most for limit, without limit when < 0. What is queued is handed over first.
@@ -93,5 +94,7 @@ func (b *Backend) ticked() {
 	b.ticking = false
 	b.idle = b.sinceTick == 0
 	b.sinceTick = 0
-	b.yield = !b.idle
+	// With more Ps than one Gosched would wake an idle one, which finds nothing but the worker and takes it along to
+	// another thread; where all are busy the runtime interferes every 10 ms.
+	b.yield = !b.idle && runtime.GOMAXPROCS(0) == 1
 }
