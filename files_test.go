@@ -2,12 +2,14 @@ package ouro
 
 import (
 	"bytes"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,8 +57,10 @@ func TestUnsafeFiles(t *testing.T) {
 		if !namedUnsafe(path) {
 			t.Errorf("%s imports unsafe: move that part to a file named *_unsafe.go", path)
 		}
-		if !bytes.Contains(src, []byte("// SAFETY:")) {
-			t.Errorf("%s imports unsafe and says nowhere under // SAFETY: why that is right", path)
+		bare, err := unexplained(path, src)
+		require.NoError(t, err)
+		for _, at := range bare {
+			t.Errorf("%s: unsafe is used in a declaration that says nowhere under // SAFETY: why that is right", at)
 		}
 	})
 	require.Positive(t, unsafeFiles, "the test no longer finds the files that it is for")
@@ -73,6 +77,72 @@ func importsUnsafe(path string, src []byte) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// unexplained lists the declarations that convert or compute with unsafe and have no SAFETY comment.
+func unexplained(path string, src []byte) (bare []string, err error) {
+	fset := token.NewFileSet()
+	f, err := parser.ParseFile(fset, path, src, parser.ParseComments)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range f.Decls {
+		uses := false
+		ast.Inspect(d, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok {
+				uses = uses || risky(call.Fun)
+			}
+			return true
+		})
+		if uses && !explained(f, d) {
+			bare = append(bare, fset.Position(d.Pos()).String())
+		}
+	}
+	return bare, nil
+}
+
+// risky reports whether a call is one of unsafe's that can go wrong.
+func risky(fun ast.Expr) bool {
+	s, ok := fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	x, ok := s.X.(*ast.Ident)
+	return ok && x.Name == "unsafe" && !slices.Contains([]string{"Sizeof", "Offsetof", "Alignof"}, s.Sel.Name)
+}
+
+// explained reports whether a comment in or directly above d is about safety.
+func explained(f *ast.File, d ast.Decl) bool {
+	from := d.Pos()
+	if fn, ok := d.(*ast.FuncDecl); ok && fn.Doc != nil {
+		from = fn.Doc.Pos()
+	}
+	if g, ok := d.(*ast.GenDecl); ok && g.Doc != nil {
+		from = g.Doc.Pos()
+	}
+	for _, c := range f.Comments {
+		if c.Pos() >= from && c.End() <= d.End() && strings.Contains(c.Text(), "SAFETY:") {
+			return true
+		}
+	}
+	return false
+}
+
+func TestUnexplained(t *testing.T) {
+	const src = `package p
+import "unsafe"
+const size = unsafe.Sizeof(0)
+func good(p *int) unsafe.Pointer {
+	// SAFETY: p is alive.
+	return unsafe.Pointer(p)
+}
+var pointer unsafe.Pointer
+func bad(p *int) unsafe.Pointer { return unsafe.Pointer(p) }
+`
+	bare, err := unexplained("p.go", []byte(src))
+	require.NoError(t, err)
+	require.Len(t, bare, 1)
+	require.Contains(t, bare[0], "p.go:9")
 }
 
 func namedUnsafe(path string) bool {
