@@ -1,0 +1,195 @@
+package suite
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/ouro-io/ouro/bench/internal/contestant"
+	"github.com/ouro-io/ouro/bench/internal/load"
+	"github.com/ouro-io/ouro/bench/internal/proc"
+)
+
+// ServerArgs are the arguments that make Self serve as contestant name.
+func ServerArgs(name string, sink bool) []string {
+	return []string{"server", "--kind", name, "--sink=" + strconv.FormatBool(sink)}
+}
+
+// LoadArgs are the arguments that make Self measure as cfg says.
+func LoadArgs(cfg load.Config) []string {
+	return []string{"load", "--addr", cfg.Addr, "--pid", strconv.Itoa(cfg.ServerPID),
+		"--scenario", string(cfg.Scenario), "--conns", strconv.Itoa(cfg.Conns), "--size", strconv.Itoa(cfg.Size),
+		"--pipeline", strconv.Itoa(cfg.Pipeline), "--warmup", cfg.Warmup.String(), "--window", cfg.Window.String()}
+}
+
+// runner is the state of one Run.
+type runner struct {
+	*Plan
+	cpus []int
+	// programs are those that could be built.
+	programs map[string]string
+	// failed holds, per cell and contestant, that it is left out from now on.
+	failed  map[string]bool
+	samples []Sample
+}
+
+// Run carries p out. The samples are in the order in which they were taken; one with an Error stands for a contestant
+// that is left out of its cell from then on. The error is for what stops the whole run.
+func Run(ctx context.Context, p Plan) ([]Sample, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	cpus, err := proc.CPUs()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range p.Cells {
+		if c.Mode == Sep && len(cpus) < 2 {
+			return nil, errors.New("mode sep needs two CPUs and this process may use one; leave sep out of --mode")
+		}
+	}
+	r := &runner{Plan: &p, cpus: cpus, programs: map[string]string{}, failed: map[string]bool{}}
+	unavailable := r.build()
+	total := p.Rounds * p.Measurements()
+	for round := range p.Rounds {
+		for i, cell := range p.Cells {
+			for _, c := range p.Runs(cell) {
+				r.progress(len(r.samples), total, fmt.Sprintf("round %d: %s %s c%d %s", round+1, cell.Scenario, cell.Mode, cell.Conns, c.Name))
+				s := Sample{Cell: i, Contestant: c.Name, Round: round}
+				key := fmt.Sprintf("%d %s", i, c.Name)
+				switch {
+				case r.failed[key]:
+					// Kept as an empty sample so that the count adds up.
+					s.Error = leftOut
+				case unavailable[c.Name] != nil:
+					s.Error = unavailable[c.Name].Error()
+				default:
+					err := r.measure(ctx, c, cell, &s)
+					if ctx.Err() != nil {
+						return r.samples, context.Cause(ctx)
+					}
+					if err != nil {
+						s.Error = err.Error()
+					}
+				}
+				r.failed[key] = s.Error != ""
+				r.samples = append(r.samples, s)
+			}
+		}
+	}
+	r.progress(total, total, "")
+	return slices.DeleteFunc(r.samples, func(s Sample) bool { return s.Error == leftOut }), nil
+}
+
+const leftOut = "left out after a failure"
+
+// The least that an idle measurement takes.
+const (
+	idleSettle = 300 * time.Millisecond
+	idleWindow = time.Second
+)
+
+func (r *runner) progress(done, total int, text string) {
+	if r.Progress != nil {
+		r.Progress(done, total, text)
+	}
+}
+
+// build makes the programs and returns why some are not there.
+func (r *runner) build() map[string]error {
+	unavailable := map[string]error{}
+	for _, c := range r.Contestants {
+		if c.Build == nil {
+			continue
+		}
+		path, err := c.Build(r.Sources, r.BuildDir)
+		if err != nil {
+			unavailable[c.Name] = err
+			continue
+		}
+		r.programs[c.Name] = path
+	}
+	return unavailable
+}
+
+// placement gives the CPUs of server and load, -1 for any.
+func (r *runner) placement(m Mode) (server, load int) {
+	switch m {
+	case Same:
+		return r.cpus[0], r.cpus[0]
+	case Sep:
+		return r.cpus[0], r.cpus[1]
+	default:
+		return -1, -1
+	}
+}
+
+func (r *runner) serverCommand(c *contestant.Contestant, sink bool) []string {
+	if prog, ok := r.programs[c.Name]; ok {
+		if sink {
+			return []string{prog, "sink"}
+		}
+		return []string{prog, "echo"}
+	}
+	return append(slices.Clone(r.Self), ServerArgs(c.Name, sink)...)
+}
+
+func (r *runner) measure(ctx context.Context, c *contestant.Contestant, cell Cell, s *Sample) error {
+	serverCPU, loadCPU := r.placement(cell.Mode)
+	env := environment(c.Env...)
+	if cell.Mode == Free && r.Procs > 0 {
+		env = append(env, "GOMAXPROCS="+strconv.Itoa(r.Procs))
+	}
+	srv, addr, err := startServer(ctx, r.serverCommand(c, cell.Scenario == load.Sink), env, serverCPU)
+	if err != nil {
+		return err
+	}
+	cfg := load.Config{Addr: addr, ServerPID: srv.cmd.Process.Pid, Scenario: cell.Scenario, Conns: cell.Conns,
+		Size: cell.Size, Pipeline: cell.Pipeline, Warmup: r.Warmup, Window: r.Window}
+	if cell.Scenario == load.Idle {
+		// Settling takes as long as the runtime's housekeeping, however short the window is.
+		cfg.Warmup, cfg.Window = max(r.Warmup, idleSettle), max(r.Window, idleWindow)
+	}
+	s.Result, err = r.load(ctx, cfg, loadCPU)
+	stopErr := srv.stop()
+	if err = errors.Join(err, stopErr); err != nil {
+		return err
+	}
+	if s.Result.TotalRequests > 0 {
+		s.SyscallsPerRequest = float64(srv.stats.Syscalls) / float64(s.Result.TotalRequests)
+	}
+	return nil
+}
+
+// load runs a load generator to its end.
+func (r *runner) load(ctx context.Context, cfg load.Config, cpu int) (res load.Result, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*cfg.Warmup+cfg.Window+loadMargin)
+	defer cancel()
+	argv := append(slices.Clone(r.Self), LoadArgs(cfg)...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	// The load generator never yields inside its loop; preempting it would only interrupt its system calls.
+	cmd.Env = environment("GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
+	var out bytes.Buffer
+	var stderr head
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	cmd.WaitDelay = stopLimit
+	if err := proc.StartOn(cpu, cmd); err != nil {
+		return res, fmt.Errorf("load generator: %w", err)
+	}
+	if err := cmd.Wait(); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("did not finish: %w", ctx.Err())
+		}
+		return res, fmt.Errorf("load generator: %w: %s", err, stderr.String())
+	}
+	if err := json.Unmarshal(out.Bytes(), &res); err != nil {
+		return res, fmt.Errorf("load generator said %q: %w", out.String(), err)
+	}
+	return res, nil
+}
