@@ -68,3 +68,9 @@ type System interface {
 	// socket that is closed with unread data.
 	Close(fd int, reset bool) syscall.Errno
 }
+
+// Forgetter is implemented by a backend that keeps records by descriptor. Forget is called before a descriptor that no
+// operation in flight uses is closed. Any goroutine.
+type Forgetter interface {
+	Forget(fd int)
+}

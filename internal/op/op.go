@@ -14,7 +14,7 @@ const (
 	Nop Kind = iota
 	// Accept is multishot: each completion carries a new descriptor (close-on-exec, in the backend's file mode).
 	Accept
-	// Connect connects FD to Addr.
+	// Connect connects FD to the address in Buf.
 	Connect
 	// Recv is multishot: each completion carries a Lease with the bytes received. Result 0 is end of file.
 	Recv
@@ -42,10 +42,8 @@ type Op struct {
 	// Done is told of each completion. It runs inside Backend.Poll, so it must be short and must not block; it may
 	// submit and cancel on the same backend.
 	Done Completer
-	// Buf is what Send sends or RecvInto fills.
+	// Buf is what Send sends, what RecvInto fills, or the peer of a Connect: a struct sockaddr as the kernel takes it.
 	Buf []byte
-	// Addr is the peer of a Connect: a struct sockaddr as the kernel takes it.
-	Addr []byte
 	// FD is the descriptor operated on.
 	FD int32
 	// Events is what a Poll waits for, as in epoll_ctl(2).

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package buffers
+
+// sysMap returns n bytes of zeroed memory from the Go heap.
+func sysMap(n int) ([]byte, error) { return make([]byte, n), nil }
+
+// sysUnmap leaves mem to the collector.
+func sysUnmap([]byte) {}

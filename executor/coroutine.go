@@ -1,0 +1,255 @@
+package executor
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"log"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+)
+
+var (
+	// ErrShutdown means that the executor accepts no new work because Shutdown was called.
+	ErrShutdown = errors.New("executor: shut down, new work is refused")
+	// ErrQueueFull means that Config.InjectLimit coroutines wait for their worker: try again later, or raise it.
+	ErrQueueFull = errors.New("executor: too many coroutines wait for this worker to start them (Config.InjectLimit)")
+	// ErrGoexit is how a coroutine ended that called runtime.Goexit.
+	ErrGoexit = errors.New("executor: the coroutine called runtime.Goexit")
+)
+
+// PanicError is a panic in user code.
+type PanicError struct {
+	// Value is what was passed to panic.
+	Value any
+	// Stack is the stack of the goroutine at the panic, as debug.Stack formats it.
+	Stack []byte
+}
+
+func (p *PanicError) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
+
+// Unwrap returns Value if it is an error.
+func (p *PanicError) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}
+
+// Spawn describes a coroutine.
+type Spawn struct {
+	// Run is what the coroutine does. It must not be nil.
+	Run func()
+	// Exit is called last, on the coroutine, with how Run ended: nil, a *PanicError or ErrGoexit. It may be nil. It
+	// must not suspend.
+	Exit func(error)
+	// Priority is the coroutine's.
+	Priority Priority
+	// Goroutine makes it an ordinary goroutine: for code that locks its thread or blocks all the time.
+	Goroutine bool
+}
+
+// Coroutine is a function with a stack of its own that its home worker resumes. Its owner may embed it; the zero
+// value is ready for Worker.Start, once.
+//
+// Life: started → resumed by a runner ⇄ suspended on a Waiter → ended. While it is resumed the runner in the field
+// runner carries it, and curG of that runner is its goroutine. While it is suspended nobody touches it but who wakes
+// it. A demoted one runs on a goroutine that waits for its end, and its Waiters park.
+//
+// A coroutine's idle stack should stay at the 2 KiB that a goroutine starts with, and about 1.1 KiB of that are
+// usable. So body and suspend have small frames, and what is rare is in functions of its own.
+type Coroutine struct {
+	task   Task
+	home   *Worker
+	next   func() (struct{}, bool)
+	yield  func(struct{}) bool
+	runner *runner
+	waiter *Waiter // what it suspended on; nil when it only yielded
+	run    func()
+	exit   func(error)
+	g      uintptr // set when it runs for the first time
+
+	stalledAt int64 // the monitor's
+	stalls    int32
+	demoted   atomic.Bool
+	counted   bool // in Worker.starting
+	returned  bool // Run returned
+	ended     bool
+}
+
+// Home is the worker that co runs on whenever it was not stolen.
+func (co *Coroutine) Home() *Worker { return co.home }
+
+// Demoted reports whether co has become an ordinary goroutine.
+func (co *Coroutine) Demoted() bool { return co.demoted.Load() }
+
+// Go starts fn as a coroutine of w. It returns ErrShutdown or, when the caller is not the goroutine that runs w,
+// ErrQueueFull.
+func (w *Worker) Go(fn func()) error { return w.Start(new(Coroutine), Spawn{Run: fn}) }
+
+// Start starts co, a zero Coroutine, as s says. Errors are as for Go; after one co may be used again.
+func (w *Worker) Start(co *Coroutine, s Spawn) error {
+	if s.Run == nil {
+		panic("executor: Start without a function to run")
+	}
+	if s.Priority >= priorities {
+		panic("executor: Start with an unknown Priority")
+	}
+	if co.home != nil {
+		panic("executor: Start of a Coroutine that was started before")
+	}
+	e := w.e
+	e.live.Add(1)
+	if e.closing.Load() {
+		e.coroutineEnded()
+		return ErrShutdown
+	}
+	co.task.co, co.task.prio = co, s.Priority
+	co.run, co.exit = s.Run, s.Exit
+	if s.Goroutine || !haveGetg {
+		co.home = w
+		co.demoted.Store(true)
+		w.carry(co)
+		return nil
+	}
+	if sec, ok := w.Enter(); ok {
+		co.home = w
+		w.ready.push(&co.task)
+		sec.Leave()
+		return nil
+	}
+	if w.starting.Add(1) > int64(e.config.InjectLimit) {
+		w.starting.Add(-1)
+		e.coroutineEnded()
+		return ErrQueueFull
+	}
+	co.home, co.counted = w, true
+	if !w.injected.push(&co.task) {
+		return ErrShutdown // cannot happen: live holds the worker
+	}
+	w.rouse()
+	return nil
+}
+
+// create makes the goroutine of co. The runner does it: a coroutine that is made on a locked thread could be resumed
+// on no other.
+func (co *Coroutine) create() {
+	if co.counted {
+		co.home.starting.Add(-1)
+	}
+	co.next, _ = iter.Pull(iter.Seq[struct{}](co.body))
+}
+
+// body is the coroutine's first function. Its frame lies on every idle stack.
+func (co *Coroutine) body(yield func(struct{}) bool) {
+	co.yield = yield
+	co.g = getg()
+	co.runner.curG.Store(co.g)
+	defer co.finish()
+	co.run()
+	co.returned = true
+}
+
+// finish runs deferred, so that it sees a panic and a Goexit as well.
+func (co *Coroutine) finish() {
+	defer co.gone()
+	if co.returned {
+		if co.exit != nil {
+			co.exit(nil)
+		}
+		return
+	}
+	co.failed(recover())
+}
+
+// gone is the last thing that the goroutine of co does.
+func (co *Coroutine) gone() {
+	co.ended = true
+	if co.runner != nil {
+		co.runner.curG.Store(noG)
+	}
+}
+
+//go:noinline
+func (co *Coroutine) failed(p any) {
+	e := co.home.e
+	if p == nil {
+		e.stats.goexits.Add(1)
+		if co.exit != nil {
+			co.exit(ErrGoexit)
+		}
+		return
+	}
+	if co.exit == nil {
+		e.panicked(p, debug.Stack())
+		return
+	}
+	e.stats.panics.Add(1)
+	co.exit(&PanicError{Value: p, Stack: debug.Stack()})
+}
+
+// suspend gives the worker back until somebody wakes w; with nil, until its turn comes again.
+func (co *Coroutine) suspend(w *Waiter) {
+	if co.runner.state.Load()&stateMask == stateEngine {
+		panic("executor: suspended inside a section: call Section.Leave first")
+	}
+	co.waiter = w
+	co.yield(struct{}{})
+}
+
+// commit is what the runner does when co has come back: from here on co belongs to whoever wakes it.
+func (co *Coroutine) commit(e *Executor) {
+	w := co.waiter
+	switch {
+	case co.ended:
+		e.coroutineEnded()
+	case w == nil || !w.state.CompareAndSwap(waiterArmed, waiterAsleep):
+		// It yielded, or it was woken while it still ran.
+		co.home.enqueue(&co.task)
+	}
+}
+
+// carry runs a demoted coroutine on a goroutine of its own until it ends.
+func (w *Worker) carry(co *Coroutine) {
+	e := w.e
+	e.runners.add(1)
+	go func() {
+		defer e.runners.add(-1)
+		defer e.coroutineEnded()
+		defer func() {
+			if p := recover(); p != nil { // in the exit hook
+				e.panicked(p, debug.Stack())
+			}
+		}()
+		co.runner = nil
+		if co.next != nil {
+			co.next()
+			return
+		}
+		if co.counted {
+			co.home.starting.Add(-1)
+		}
+		defer co.finish()
+		co.run()
+		co.returned = true
+	}()
+}
+
+// Yield lets the other ready tasks of the worker run first, or calls runtime.Gosched outside coroutines.
+func Yield() {
+	if co := Current(); co != nil {
+		co.suspend(nil)
+		return
+	}
+	runtime.Gosched()
+}
+
+// panicked reports a panic that no exit hook is told of.
+func (e *Executor) panicked(p any, stack []byte) {
+	e.stats.panics.Add(1)
+	err := &PanicError{Value: p, Stack: stack}
+	if e.config.OnPanic != nil {
+		e.config.OnPanic(err)
+		return
+	}
+	log.Printf("executor: %v\n%s", err, stack)
+}

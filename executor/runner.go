@@ -1,0 +1,248 @@
+package executor
+
+import (
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+// A runner is a goroutine that drives a worker. section.go tells its states.
+//
+// It ends in one of three ways. Its worker stops. It is deposed: when the task comes back to it, it commits the
+// suspension of the coroutine that it carried and touches nothing else. Or user code ended it (runtime.Goexit in a
+// coroutine also ends the goroutine that resumed it, and a panic in a Task unwinds it): then its deferred function
+// settles the task and, unless it was deposed, starts a fresh runner for the worker.
+type runner struct {
+	state atomic.Uint64
+	curG  atomic.Uintptr
+	w     *Worker
+
+	// Touched by the goroutine that acts for the runner. The monitor reads co after it has deposed the runner, which
+	// never writes it again.
+	g        uintptr
+	co       *Coroutine // resumed now
+	task     *Task      // run now, when it is not a coroutine's
+	count    uint64     // tasks run, in stateTaskOne
+	woke     bool       // it made ordinary goroutines runnable in this turn
+	finished bool
+}
+
+// startRunner gives w to a new runner. The caller owns w, or has just deposed its runner.
+func (w *Worker) startRunner() {
+	r := &runner{w: w}
+	r.curG.Store(noG)
+	w.e.runners.add(1)
+	w.runner.Store(r)
+	go r.run()
+}
+
+func (r *runner) run() {
+	if r.g = getg(); r.g == 0 {
+		r.g = noG
+	}
+	r.curG.Store(r.g)
+	defer r.end()
+	r.loop()
+	r.finished = true
+}
+
+// end runs when the goroutine of the runner ends, however that happens.
+func (r *runner) end() {
+	if !r.finished {
+		r.interrupted(recover())
+	}
+	r.curG.Store(noG)
+	r.w.e.runners.add(-1)
+}
+
+// interrupted settles what a panic (p) or a Goexit (p is nil) in a task left behind.
+func (r *runner) interrupted(p any) {
+	w := r.w
+	if p != nil && r.state.Load()&stateMask == stateLoop {
+		// Not user code: the state of the worker cannot be trusted. The trace still shows where it happened.
+		panic(p)
+	}
+	r.curG.Store(r.g)
+	switch {
+	case r.co != nil:
+		// Its own deferred functions have told of a Goexit; only a panic in its exit hook comes here.
+		if p != nil {
+			w.e.panicked(p, debug.Stack())
+		}
+		w.e.coroutineEnded()
+	case r.task != nil:
+		if p != nil {
+			w.e.panicked(p, debug.Stack())
+		} else {
+			w.e.stats.goexits.Add(1)
+		}
+		if t := r.task; t.ran() {
+			w.enqueue(t)
+		}
+	}
+	if r.backToLoop() {
+		w.startRunner()
+	} else {
+		unlistDeposed(r)
+	}
+}
+
+// backToLoop ends the task state. It reports false when the runner was deposed.
+func (r *runner) backToLoop() bool {
+	if r.state.CompareAndSwap(r.count|stateTask, r.count|stateLoop) {
+		return true
+	}
+	if r.state.Load()&stateMask == stateDeposed {
+		return false
+	}
+	// loop: Goexit in the executor's own code; engine: a panic left a section without Leave.
+	r.state.Store(r.count | stateLoop)
+	return true
+}
+
+// loop runs turns until the worker stops or the runner is deposed.
+//
+// A turn: commands, what others have injected, ready tasks up to the budget, timers, poll. The poll waits only when
+// nothing is ready and nothing can be stolen.
+func (r *runner) loop() {
+	w := r.w
+	for {
+		w.turns++
+		w.stats.turns.Store(w.turns)
+		w.now.Store(0)
+		w.runCommands()
+		w.takeInjected()
+		if !w.ready.empty() && !r.runTasks() {
+			unlistDeposed(r)
+			return
+		}
+		w.fireTimers()
+		if w.e.steals && w.overloaded.Load() && w.ready.empty() {
+			w.settleDown()
+		}
+		switch {
+		case w.stop.Load() && w.finish():
+			return
+		case !w.ready.empty() || w.steal():
+			w.poll(0)
+		case r.woke:
+			// Whom the runner made runnable waits on its P, which it would take into the system call.
+			r.woke = false
+			runtime.Gosched()
+		default:
+			w.sleep()
+		}
+	}
+}
+
+// runCommands runs what was sent until now, or the rest of an interrupted list.
+func (w *Worker) runCommands() {
+	if w.commands == nil {
+		w.commands = w.sent.takeAll()
+	}
+	for w.commands != nil {
+		c := w.commands
+		w.commands, c.next = c.next, nil
+		c.queued.Store(false)
+		c.h.OnCommand(w, c)
+	}
+}
+
+func (w *Worker) takeInjected() {
+	for t := w.injected.takeAll(); t != nil; {
+		next := t.next
+		t.next = nil
+		w.ready.push(t)
+		t = next
+	}
+}
+
+// sleep polls until there is something to do.
+func (w *Worker) sleep() {
+	w.sleeping.Store(1)
+	wait := time.Duration(-1)
+	if next := w.timers.next.Load(); next != never {
+		wait = max(0, time.Duration(next-w.e.clock.Now()))
+	}
+	if wait == 0 || w.left() {
+		w.sleeping.Store(0)
+		w.poll(0)
+		return
+	}
+	w.poll(wait)
+	w.sleeping.Store(0)
+	w.e.monitor.stir()
+}
+
+// runTasks runs ready tasks up to the budget. It reports false when the runner was deposed.
+func (r *runner) runTasks() bool {
+	w := r.w
+	budget := w.e.config.TaskBudget
+	shares := w.e.steals
+	var began int64
+	if shares && w.ready.len() > 1 {
+		began = w.e.clock.Now()
+	}
+	for n := 1; n <= budget; n++ {
+		t := w.ready.pick()
+		if t == nil {
+			break
+		}
+		if !r.runTask(t) {
+			return false
+		}
+		// Looking at the clock after tasks 1, 2, 4, 8 … finds a slow task early and costs little with quick ones.
+		if began != 0 && n&(n-1) == 0 && !w.ready.empty() {
+			w.overload(began)
+		}
+	}
+	w.stats.tasks.Store(w.tasks)
+	return true
+}
+
+func (r *runner) runTask(t *Task) bool {
+	r.w.tasks++
+	r.count += stateTaskOne
+	if t.co != nil {
+		return r.resume(t.co)
+	}
+	r.task = t
+	t.state.Store(taskRunning)
+	r.state.Store(r.count | stateTask)
+	t.run.RunTask(r.w, t)
+	owner := r.backToLoop()
+	if t.ran() {
+		r.w.enqueue(t)
+	}
+	if owner {
+		r.task = nil
+	}
+	return owner
+}
+
+// resume runs co until it suspends or ends, and commits the suspension: only now, when the coroutine no longer runs,
+// may somebody else resume it. It reports false when the runner was deposed.
+func (r *runner) resume(co *Coroutine) bool {
+	if co.demoted.Load() {
+		r.w.carry(co)
+		return true
+	}
+	if co.next == nil {
+		co.create()
+	}
+	r.co = co
+	co.runner = r
+	if co.g != 0 {
+		r.curG.Store(co.g)
+	}
+	r.state.Store(r.count | stateTask)
+	co.next()
+	r.curG.Store(r.g)
+	owner := r.backToLoop()
+	if owner {
+		r.co = nil
+	}
+	co.commit(r.w.e)
+	return owner
+}

@@ -1,0 +1,151 @@
+//go:build linux
+
+package optest
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+
+	"golang.org/x/sys/unix"
+)
+
+// own makes the rig close fd at the end.
+func (r *rig) own(fd int) int {
+	r.False(r.fds[fd], "descriptor %d twice", fd)
+	r.fds[fd] = true
+	return fd
+}
+
+func (r *rig) close(fd int) {
+	r.True(r.fds[fd], "descriptor %d is not open", fd)
+	delete(r.fds, fd)
+	r.NoError(unix.Close(fd))
+}
+
+// reset closes fd so that its peer is reset.
+func (r *rig) reset(fd int) {
+	r.NoError(unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+	r.close(fd)
+}
+
+// socket makes a TCP socket in the backend's mode.
+func (r *rig) socket() int {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|r.b.FileFlags(), 0)
+	r.NoError(err)
+	return r.own(fd)
+}
+
+// plain makes a blocking TCP socket for the peer's side, whose calls fail after a while instead of hanging.
+func (r *rig) plain() int {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	r.NoError(err)
+	r.guard(fd)
+	return r.own(fd)
+}
+
+func (r *rig) guard(fd int) {
+	tv := unix.NsecToTimeval(int64(hangs))
+	r.NoError(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
+	r.NoError(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv))
+}
+
+var loopback = &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+
+// listen makes a listener in the backend's mode and returns its address too.
+func (r *rig) listen() (int, *unix.SockaddrInet4) {
+	fd := r.socket()
+	r.NoError(unix.Bind(fd, loopback))
+	r.NoError(unix.Listen(fd, 128))
+	return fd, r.addrOf(fd)
+}
+
+func (r *rig) addrOf(fd int) *unix.SockaddrInet4 {
+	sa, err := unix.Getsockname(fd)
+	r.NoError(err)
+	return sa.(*unix.SockaddrInet4)
+}
+
+// dial connects a plain socket to sa.
+func (r *rig) dial(sa unix.Sockaddr) int {
+	fd := r.plain()
+	r.NoError(unix.Connect(fd, sa))
+	return fd
+}
+
+// pair makes a connection: fd in the backend's mode, peer blocking.
+func (r *rig) pair() (fd, peer int) {
+	l := r.plain()
+	r.NoError(unix.Bind(l, loopback))
+	r.NoError(unix.Listen(l, 1))
+	peer = r.dial(r.addrOf(l))
+	fd, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC|r.b.FileFlags())
+	r.NoError(err)
+	r.close(l)
+	r.NoError(unix.SetsockoptInt(peer, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1))
+	return r.own(fd), peer
+}
+
+// raw is sa as the kernel takes it.
+func raw(sa *unix.SockaddrInet4) []byte {
+	b := make([]byte, unix.SizeofSockaddrInet4)
+	binary.NativeEndian.PutUint16(b, unix.AF_INET)
+	binary.BigEndian.PutUint16(b[2:], uint16(sa.Port))
+	copy(b[4:], sa.Addr[:])
+	return b
+}
+
+// write sends all of p.
+func (r *rig) write(fd int, p []byte) {
+	r.t.Helper()
+	for len(p) > 0 {
+		n, err := unix.Write(fd, p)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		r.NoError(err)
+		p = p[n:]
+	}
+}
+
+// read receives n bytes.
+func (r *rig) read(fd, n int) []byte {
+	r.t.Helper()
+	p := make([]byte, n)
+	_, err := io.ReadFull(fdReader(fd), p)
+	r.NoError(err)
+	return p
+}
+
+// readAll receives up to the end of file.
+func (r *rig) readAll(fd int) []byte {
+	r.t.Helper()
+	p, err := io.ReadAll(fdReader(fd))
+	r.NoError(err)
+	return p
+}
+
+type fdReader int
+
+func (fd fdReader) Read(p []byte) (int, error) {
+	for {
+		n, err := unix.Read(int(fd), p)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err == nil && n == 0 && len(p) > 0 {
+			err = io.EOF
+		}
+		return max(n, 0), err
+	}
+}
+
+// pattern is n bytes of which no short stretch occurs twice soon, starting at position at of an endless stream.
+func pattern(at, n int) []byte {
+	p := make([]byte, n)
+	for i := range p {
+		x := uint32(at+i) * 2654435761
+		p[i] = byte(x>>24 ^ x>>13)
+	}
+	return p
+}

@@ -1,0 +1,254 @@
+package proactor
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/op"
+)
+
+// Acceptor takes connections from a listening socket and spreads them over the engine's workers: one multishot accept
+// on one worker, because several rings on one listener would not share evenly. All methods are safe from any
+// goroutine.
+//
+// States: armed ─error─▶ armed again, at once or, where descriptors or memory lack, after a pause ─Close─▶ cancelling
+// ─terminal completion─▶ ended. mu guards the fields below it; submitting and cancelling happen where the worker is
+// owned, as for Conn. each is called in loop state.
+type Acceptor struct {
+	loop *loop
+	each func(*Conn)
+
+	mu     sync.Mutex
+	fd     int
+	on     bool // accept belongs to the backend
+	paused bool // until timer fires
+	closed bool
+	err    error         // why it ended
+	ended  chan struct{} // closed at the end
+	accept op.Op
+	pause  time.Duration
+	timer  executor.Timer
+	ctl    executor.Command
+	tired  bool // the lack of descriptors was logged
+}
+
+// How long accepting pauses when descriptors or memory lack: from the first to the second, doubling.
+const (
+	shortestPause = 5 * time.Millisecond
+	longestPause  = 500 * time.Millisecond
+)
+
+// Accept calls each with every connection that arrives on l, a listening stream socket such as *net.TCPListener. each
+// runs on a worker and must neither block nor panic. The Acceptor works on a duplicate of l's descriptor, which is
+// switched to the engine's file mode: do not accept from l at the same time, and close the Acceptor before l.
+func (e *Engine) Accept(l syscall.Conn, each func(*Conn)) (*Acceptor, error) {
+	fd, err := duplicate(l, e.FileFlags())
+	if err != nil {
+		return nil, err
+	}
+	a := &Acceptor{loop: e.assign(), each: each, fd: fd, ended: make(chan struct{})}
+	a.accept.Kind, a.accept.FD, a.accept.Done = op.Accept, int32(fd), a
+	a.ctl.Init(a)
+	a.timer.Init(a.loop.w, a)
+	e.mu.Lock()
+	if e.closing {
+		e.mu.Unlock()
+		unix.Close(fd)
+		return nil, ErrShutdown
+	}
+	e.acceptors[a] = struct{}{}
+	a.loop.load.Add(1)
+	e.mu.Unlock()
+	a.loop.w.Command(&a.ctl)
+	return a, nil
+}
+
+// Serve has h serve every connection that arrives on l; see Accept.
+func (e *Engine) Serve(l syscall.Conn, h Handler) (*Acceptor, error) {
+	if h.OnData == nil {
+		return nil, fmt.Errorf("proactor: Serve needs Handler.OnData")
+	}
+	return e.Accept(l, func(c *Conn) { c.handle(&h) })
+}
+
+// duplicate copies the descriptor of l and gives it the status flags given.
+func duplicate(l syscall.Conn, flags int) (int, error) {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd := -1
+	var failed error
+	err = raw.Control(func(s uintptr) {
+		if fd, failed = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0); failed != nil {
+			failed = callError("fcntl", failed.(syscall.Errno))
+			return
+		}
+		failed = unix.SetNonblock(fd, flags&unix.O_NONBLOCK != 0)
+	})
+	if err == nil {
+		err = failed
+	}
+	if err != nil && fd >= 0 {
+		unix.Close(fd)
+	}
+	return fd, err
+}
+
+// Close stops accepting and waits until the descriptor is closed. Connections that were accepted live on. It returns
+// ErrClosed when a was closed before.
+func (a *Acceptor) Close() error {
+	a.mu.Lock()
+	if a.closed {
+		a.mu.Unlock()
+		return ErrClosed
+	}
+	a.closed = true
+	a.mu.Unlock()
+	a.kick()
+	return a.await()
+}
+
+// await waits for the end, on a coroutine too.
+func (a *Acceptor) await() error {
+	if executor.Current() == nil {
+		<-a.ended
+		return nil
+	}
+	var w executor.Waiter
+	w.Prepare()
+	go func() {
+		<-a.ended
+		w.Wake()
+	}()
+	w.Wait()
+	return nil
+}
+
+// Wait waits until a has ended, and says why: ErrClosed after Close or the engine's shutdown.
+func (a *Acceptor) Wait(ctx context.Context) error {
+	select {
+	case <-a.ended:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.err
+}
+
+func (a *Acceptor) kick() {
+	if s, ok := a.loop.w.Enter(); ok {
+		a.mu.Lock()
+		a.reconcile()
+		a.mu.Unlock()
+		s.Leave()
+		return
+	}
+	a.loop.w.Command(&a.ctl)
+}
+
+// OnCommand is reconcile's way in from other goroutines.
+func (a *Acceptor) OnCommand(*executor.Worker, *executor.Command) {
+	a.mu.Lock()
+	a.reconcile()
+	a.mu.Unlock()
+}
+
+// OnTimer ends a pause.
+func (a *Acceptor) OnTimer(*executor.Worker, *executor.Timer) {
+	a.mu.Lock()
+	a.paused = false
+	a.reconcile()
+	a.mu.Unlock()
+}
+
+// reconcile brings the accept to where the fields want it. mu is held, the worker owned.
+func (a *Acceptor) reconcile() {
+	switch {
+	case a.fd < 0:
+	case a.on && a.closed:
+		a.loop.backend.Cancel(&a.accept)
+	case a.closed:
+		a.end(ErrClosed)
+	case !a.on && !a.paused:
+		if err := a.loop.backend.Submit(&a.accept); err != nil {
+			a.end(err)
+			return
+		}
+		a.on = true
+	}
+}
+
+// Complete is told by the backend, in loop state.
+func (a *Acceptor) Complete(_ *op.Op, r *op.Completion) {
+	a.mu.Lock()
+	if !r.More {
+		a.on = false
+	}
+	fd := -1
+	switch {
+	case r.Errno == 0:
+		fd = int(r.Result)
+		a.pause, a.tired = 0, false
+	case a.closed || a.accept.Again(r):
+	default:
+		a.failed(r.Errno)
+	}
+	drop := a.closed
+	if !a.on {
+		a.reconcile()
+	}
+	a.mu.Unlock()
+	switch {
+	case fd < 0:
+	case drop:
+		a.loop.engine.system.Close(fd, true)
+	default:
+		a.each(newConn(a.loop.engine.assign(), fd))
+	}
+}
+
+// failed decides what an error of accept means.
+func (a *Acceptor) failed(errno syscall.Errno) {
+	switch errno {
+	case syscall.ECONNABORTED, syscall.EPROTO, syscall.EAGAIN, syscall.ENETDOWN, syscall.ENOPROTOOPT, syscall.EHOSTDOWN,
+		syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EPERM:
+		// That connection's own matter: accept(2), "Error handling".
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+		a.pause = min(max(2*a.pause, shortestPause), longestPause)
+		a.paused = true
+		a.timer.Set(a.loop.engine.clock.Now() + int64(a.pause))
+		if !a.tired {
+			a.tired = true
+			a.loop.engine.log(fmt.Sprintf("accept: %v; new connections wait until there is room (raise the limit of open files)", errno))
+		}
+	default:
+		a.end(callError("accept4", errno))
+	}
+}
+
+// end closes the descriptor. mu is held.
+func (a *Acceptor) end(err error) {
+	if a.fd < 0 {
+		return
+	}
+	e := a.loop.engine
+	a.err, a.closed = err, true
+	a.timer.Stop()
+	a.loop.forget(a.fd)
+	e.system.Close(a.fd, false)
+	a.fd = -1
+	e.mu.Lock()
+	delete(e.acceptors, a)
+	e.mu.Unlock()
+	a.loop.load.Add(-1)
+	e.connEnded()
+	close(a.ended)
+}

@@ -1,0 +1,135 @@
+package proactor
+
+import (
+	"fmt"
+	"log"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/op"
+)
+
+// Backend chooses how operations are performed.
+type Backend uint8
+
+const (
+	// Auto takes io_uring where it works and epoll otherwise.
+	Auto Backend = iota
+	// IOUring takes io_uring; New fails where it does not work.
+	IOUring
+	// Epoll takes the epoll reactor.
+	Epoll
+)
+
+func (b Backend) String() string {
+	switch b {
+	case Auto:
+		return "auto"
+	case IOUring:
+		return "io_uring"
+	case Epoll:
+		return "epoll"
+	}
+	return fmt.Sprintf("Backend(%d)", uint8(b))
+}
+
+// BackendEnv is the environment variable that decides where Config.Backend is Auto: auto, uring or epoll.
+const BackendEnv = "OURO_BACKEND"
+
+// Config configures an Engine. The zero value works.
+type Config struct {
+	// Backend chooses the backend. Auto asks the environment variable OURO_BACKEND first. A backend that was asked
+	// for by name and cannot start is an error of New.
+	Backend Backend
+	// Workers is the number of workers, each with a backend of its own. Default runtime.GOMAXPROCS(0), at most
+	// executor.MaxWorkers.
+	Workers int
+	// Buffers sizes each worker's receive buffers. Default 1024 of 16 KiB, of which only those touched take memory.
+	Buffers buffers.GroupConfig
+	// ReceiveQuota is how many buffers with unread data one connection may hold before the engine stops receiving
+	// for it, and TCP slows the peer down. Default 8; at least 1.
+	ReceiveQuota int
+	// WriteQueue bounds the bytes that Conn.Send keeps for a connection; beyond it Send returns ErrWriteQueueFull.
+	// Default 1 MiB.
+	WriteQueue int
+	// RingEntries and RingCQEntries size the io_uring queues; see ringbackend.Config. Default 256 and 4096.
+	RingEntries, RingCQEntries uint32
+	// IdleAfter is how long a worker without work waits inside the system call before it gives its P back.
+	// Default: the backend's.
+	IdleAfter time.Duration
+	// StallAfter is how long a handler may keep its worker while others wait, before the worker is handed over.
+	// Default 2 ms.
+	StallAfter time.Duration
+	// DemoteAfter is the number of hand-overs after which a handler becomes an ordinary goroutine. Default 3; < 0
+	// never.
+	DemoteAfter int
+	// TaskBudget is how many tasks a worker runs between two looks at its backend. Default 256.
+	TaskBudget int
+	// NoSteal keeps ready tasks on the worker where they became ready.
+	NoSteal bool
+	// Log is told of what the operator should know, one line each: the backend chosen and why it is not the better
+	// one, panics in handlers. Default: package log.
+	Log func(string)
+
+	// The parts that a simulation replaces.
+	clock   executor.Clock
+	rand    rand.Source
+	system  op.System
+	backend func(index int) (op.Backend, error)
+}
+
+const (
+	defaultReceiveQuota = 8
+	defaultWriteQueue   = 1 << 20
+)
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Backend > Epoll {
+		return c, fmt.Errorf("proactor: Config.Backend is %v: use Auto, IOUring or Epoll", c.Backend)
+	}
+	if c.Backend == Auto {
+		var err error
+		if c.Backend, err = backendFromEnv(os.Getenv(BackendEnv)); err != nil {
+			return c, err
+		}
+	}
+	if c.ReceiveQuota == 0 {
+		c.ReceiveQuota = defaultReceiveQuota
+	}
+	if c.WriteQueue == 0 {
+		c.WriteQueue = defaultWriteQueue
+	}
+	if c.ReceiveQuota < 1 {
+		return c, fmt.Errorf("proactor: Config.ReceiveQuota is %d: use 1 or more buffers, or 0 for the default %d",
+			c.ReceiveQuota, defaultReceiveQuota)
+	}
+	if c.WriteQueue < 1 {
+		return c, fmt.Errorf("proactor: Config.WriteQueue is %d: use 1 or more bytes, or 0 for the default %d",
+			c.WriteQueue, defaultWriteQueue)
+	}
+	if c.IdleAfter < 0 {
+		return c, fmt.Errorf("proactor: Config.IdleAfter is %v: must not be negative", c.IdleAfter)
+	}
+	if c.Log == nil {
+		c.Log = func(s string) { log.Print("ouro: ", s) }
+	}
+	if c.system == nil {
+		c.system = kernel{}
+	}
+	return c, nil
+}
+
+func backendFromEnv(v string) (Backend, error) {
+	switch v {
+	case "", "auto":
+		return Auto, nil
+	case "uring", "io_uring":
+		return IOUring, nil
+	case "epoll":
+		return Epoll, nil
+	}
+	return Auto, fmt.Errorf("proactor: %s=%q: use auto, uring or epoll", BackendEnv, v)
+}

@@ -1,0 +1,263 @@
+package proactor
+
+import (
+	"io"
+	"sync"
+	"syscall"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/op"
+)
+
+// Conn is a stream socket on an engine.
+//
+// States and owners. mu guards every field below it; it is never held while waiting. Two operations at most are in
+// flight: recv (a multishot, or a single receive while buffers lack) and send. What *should* be in flight follows
+// from the fields (wantRecv, inbox, out, cancelSend, closed), and reconcile brings the backend there. reconcile runs
+// only where the loop's worker is owned: in a completion, in a command, or in code of that worker between Enter and
+// Leave. Everybody else changes the fields and kicks.
+//
+//	receive:  off ─wantRecv─▶ armed ─inbox full─▶ cancelling ─▶ paused ─inbox low─▶ armed …
+//	             armed ─ENOBUFS─▶ rescue (one receive into memory of its own) ─▶ armed
+//	             armed ─end of file, error─▶ ended (rerr says how; the inbox is still delivered)
+//	send:     idle ─out─▶ in flight ─short─▶ in flight … ─▶ idle
+//
+// Invariants:
+//  1. recvOn (sendOn) is set exactly while recv (send) belongs to the backend.
+//  2. out, and what it points to, is not touched by others while sendOn.
+//  3. fd is closed once, by finish, when closed and neither operation is in flight, no direct system call runs (uses)
+//     and nothing that Send accepted is left to send. So an fd number that was given away is never used.
+//  4. Every lease in the inbox and in the queue of Send is released or handed to a caller.
+type Conn struct {
+	loop *loop
+	mu   sync.Mutex
+
+	fd    int32
+	uses  int32 // direct system calls on fd that run without mu, and Write's turn
+	local Addr
+	peer  Addr
+
+	wantRecv   bool
+	recvOn     bool
+	paused     bool // the inbox was full; stays until it is low
+	rescue     bool // recv is a single receive into rescued memory
+	sendOn     bool
+	cancelSend bool
+	writing    bool // a Write has the turn; out is its
+	closed     bool
+	finished   bool
+	discarded  bool // bytes arrived that nobody will read
+	opened     bool // OnOpen was called
+	told       bool // OnClose was called
+
+	recv  op.Op
+	inbox leaseQueue
+	rerr  error
+
+	send     op.Op
+	out      []byte        // what is left of the send under way
+	sent     int           // how much of it went
+	outLease buffers.Lease // holds out when it came through Send
+	outq     leaseQueue
+	outBytes int
+	werr     error
+
+	ctl  executor.Command
+	task executor.Task // runs the callbacks; only used with a handler
+	h    *Handler
+	wait *waits // the blocking face, made at its first use
+
+	prev, next *Conn // in loop.conns
+	value      any
+}
+
+// rescueBytes is how much one receive takes when the loop's buffers are all in use.
+const rescueBytes = 4 << 10
+
+// newConn binds fd, which must be in the backend's file mode, to l. The engine owns fd from here on.
+func newConn(l *loop, fd int) *Conn {
+	c := &Conn{loop: l, fd: int32(fd)}
+	c.local, c.peer = endpoints(fd)
+	c.recv.Done, c.recv.FD = c, c.fd
+	c.send.Done, c.send.FD, c.send.Kind = c, c.fd, op.Send
+	c.ctl.Init(c)
+	l.add(c)
+	return c
+}
+
+// LocalAddr is the socket's own address; it stays known after Close.
+func (c *Conn) LocalAddr() Addr { return c.local }
+
+// RemoteAddr is the peer's address; it stays known after Close.
+func (c *Conn) RemoteAddr() Addr { return c.peer }
+
+// Engine is the engine that the connection runs on.
+func (c *Conn) Engine() *Engine { return c.loop.engine }
+
+// Value is what SetValue has set. Not synchronised: for the code that serves the connection.
+func (c *Conn) Value() any { return c.value }
+
+// SetValue keeps v with the connection.
+func (c *Conn) SetValue(v any) { c.value = v }
+
+// Control calls f with the descriptor, which stays valid until f returns. f must not wait, must not close it, and must
+// not switch it to non-blocking mode.
+func (c *Conn) Control(f func(fd int) error) error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return ErrClosed
+	}
+	c.uses++
+	c.mu.Unlock()
+	err := f(int(c.fd))
+	c.release()
+	return err
+}
+
+// release ends a use of fd.
+func (c *Conn) release() {
+	c.mu.Lock()
+	c.uses--
+	c.finish()
+	c.mu.Unlock()
+}
+
+// shutdown is shutdown(2), in order with what Send has accepted only as far as that has been sent.
+func (c *Conn) shutdown(how int) error {
+	return c.Control(func(fd int) error {
+		if errno := c.loop.engine.system.Shutdown(fd, how); errno != 0 {
+			return callError("shutdown", errno)
+		}
+		return nil
+	})
+}
+
+// CloseRead shuts the reading side down: a Read that waits returns io.EOF.
+func (c *Conn) CloseRead() error { return c.shutdown(syscall.SHUT_RD) }
+
+// CloseWrite shuts the writing side down: the peer reads to the end of file.
+func (c *Conn) CloseWrite() error { return c.shutdown(syscall.SHUT_WR) }
+
+// kick has reconcile run: here when the caller is on the worker, else by a command.
+func (c *Conn) kick() {
+	if s, ok := c.loop.w.Enter(); ok {
+		c.mu.Lock()
+		c.reconcile()
+		c.mu.Unlock()
+		s.Leave()
+		return
+	}
+	c.loop.w.Command(&c.ctl)
+}
+
+// OnCommand is reconcile's way in from other goroutines.
+func (c *Conn) OnCommand(*executor.Worker, *executor.Command) {
+	c.mu.Lock()
+	c.reconcile()
+	c.mu.Unlock()
+}
+
+// reconcile submits and cancels until what is in flight is what should be. mu is held, the worker owned.
+func (c *Conn) reconcile() {
+	switch {
+	case c.recvOn && (c.closed || c.paused):
+		c.loop.backend.Cancel(&c.recv)
+	case !c.recvOn && c.wantsRecv():
+		c.startRecv(op.Recv)
+	}
+	switch {
+	case c.sendOn && c.stopsSend():
+		c.loop.backend.Cancel(&c.send)
+	case c.sendOn || len(c.out) == 0 || c.werr != nil:
+	case c.stopsSend():
+		c.sendDone()
+	default:
+		c.startSend()
+	}
+	c.finish()
+}
+
+// stopsSend reports whether the Write under way is to end now. What Send has accepted goes on after Close.
+func (c *Conn) stopsSend() bool { return c.cancelSend || c.closed && c.writing }
+
+func (c *Conn) wantsRecv() bool {
+	return c.wantRecv && !c.closed && !c.paused && c.rerr == nil
+}
+
+// Complete is told by the backend, in loop state.
+func (c *Conn) Complete(o *op.Op, r *op.Completion) {
+	c.mu.Lock()
+	if o == &c.recv {
+		c.onRecv(r)
+	} else {
+		c.onSend(r)
+	}
+	c.finish()
+	c.mu.Unlock()
+}
+
+// Close closes the connection: whoever waits on it returns ErrClosed, once. What Send has accepted is still sent, for
+// at most lingerTime. As with any TCP socket, bytes that arrived and were not read reset the peer.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return ErrClosed
+	}
+	c.shut()
+	busy := !c.finished
+	c.mu.Unlock()
+	if busy {
+		c.kick()
+	}
+	return nil
+}
+
+// shut marks c closed, and finishes it when nothing is in flight. mu is held.
+func (c *Conn) shut() {
+	c.closed = true
+	if c.inbox.len() > 0 {
+		c.discarded = true
+		c.inbox.drop()
+	}
+	if c.rerr == nil {
+		c.rerr = ErrClosed
+	}
+	if c.outPending() {
+		c.linger()
+	}
+	if c.wait != nil {
+		c.wait.wakeAll()
+	}
+	c.notify()
+	c.finish()
+}
+
+// outPending reports whether Send has accepted bytes that are not sent yet.
+func (c *Conn) outPending() bool {
+	return (c.outLease.Valid() || c.outq.len() > 0) && c.werr == nil
+}
+
+// finish closes the descriptor once nothing needs it any more. mu is held; any goroutine.
+func (c *Conn) finish() {
+	if !c.closed || c.finished || c.recvOn || c.sendOn || c.uses > 0 || c.outPending() {
+		return
+	}
+	c.finished = true
+	c.outLease.Release()
+	c.outLease = buffers.Lease{}
+	c.outq.drop()
+	if c.wait != nil {
+		c.wait.timer.Stop()
+	}
+	c.loop.forget(int(c.fd))
+	c.loop.engine.system.Close(int(c.fd), c.discarded)
+	c.loop.remove(c)
+}
+
+var (
+	_ io.ReadWriteCloser = (*Conn)(nil)
+	_ op.Completer       = (*Conn)(nil)
+)

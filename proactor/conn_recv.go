@@ -1,0 +1,107 @@
+package proactor
+
+import (
+	"io"
+	"syscall"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/internal/op"
+)
+
+// startRecv submits a receive of the kind given. mu is held, the worker owned.
+func (c *Conn) startRecv(kind op.Kind) {
+	c.recv.Kind = kind
+	c.rescue = kind == op.RecvInto
+	if c.rescue {
+		c.recv.Buf = make([]byte, rescueBytes)
+	}
+	if err := c.loop.backend.Submit(&c.recv); err != nil {
+		c.recv.Buf = nil
+		c.endRecv(err)
+		return
+	}
+	c.recvOn = true
+}
+
+// onRecv takes one completion in. mu is held, the worker owned.
+func (c *Conn) onRecv(r *op.Completion) {
+	if !r.More {
+		c.recvOn = false
+	}
+	switch {
+	case r.Errno != 0:
+		c.recvFailed(r)
+	case r.Result == 0:
+		c.endRecv(io.EOF)
+	case c.rescue:
+		c.arrived(buffers.Wrap(c.recv.Buf[:r.Result:r.Result]))
+	default:
+		c.arrived(r.Lease)
+	}
+	if !c.recvOn {
+		c.recv.Buf = nil
+		if c.wantsRecv() {
+			c.startRecv(op.Recv)
+		}
+	}
+}
+
+// arrived queues bytes for the reader, and stops receiving when it has got too far behind.
+func (c *Conn) arrived(l buffers.Lease) {
+	if c.closed {
+		c.discarded = true
+		l.Release()
+		return
+	}
+	c.inbox.push(l)
+	if c.inbox.len() >= c.loop.engine.quota && !c.paused {
+		c.paused = true
+		if c.recvOn {
+			c.loop.backend.Cancel(&c.recv)
+		}
+	}
+	c.notify()
+}
+
+func (c *Conn) recvFailed(r *op.Completion) {
+	switch {
+	case c.closed, c.recv.Again(r), r.Errno == syscall.ECANCELED:
+		// Closed, to be armed again, or paused; onRecv goes on from here.
+	case r.Errno == syscall.ENOBUFS:
+		// Data waits and the loop has no buffer for it. Whoever holds the buffers must not hold this connection up.
+		c.loop.starved.Add(1)
+		if c.wantsRecv() {
+			c.startRecv(op.RecvInto)
+		}
+	default:
+		c.endRecv(callError("read", r.Errno))
+	}
+}
+
+// endRecv ends the receiving side for good.
+func (c *Conn) endRecv(err error) {
+	if c.rerr == nil {
+		c.rerr = err
+	}
+	c.notify()
+}
+
+// notify tells whoever serves the connection that the inbox or rerr has changed. mu is held; any goroutine.
+func (c *Conn) notify() {
+	if c.h != nil {
+		c.loop.w.Ready(&c.task)
+		return
+	}
+	if c.wait != nil && c.wait.reading {
+		c.wait.read.Wake()
+	}
+}
+
+// taken is called after the inbox got shorter. It reports whether receiving is to be resumed by a kick.
+func (c *Conn) taken() bool {
+	if !c.paused || c.inbox.len() > c.loop.engine.quota/2 {
+		return false
+	}
+	c.paused = false
+	return !c.closed
+}

@@ -1,0 +1,10 @@
+package proactor
+
+import "github.com/ouro-io/ouro/executor"
+
+// Start runs f as a coroutine on the connection's worker, and calls exit with how it ended: nil, an
+// *executor.PanicError, or executor.ErrGoexit. With goroutine it is an ordinary goroutine, for code that locks its
+// thread. The connection stays open when f ends. Errors as executor.Worker.Start.
+func (c *Conn) Start(f func(), exit func(error), goroutine bool) error {
+	return c.loop.w.Start(new(executor.Coroutine), executor.Spawn{Run: f, Exit: exit, Goroutine: goroutine})
+}

@@ -1,0 +1,405 @@
+package proactor
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/executor"
+)
+
+// waits is what the blocking face of a Conn needs besides: who waits, and until when. The Conn's mu guards it.
+//
+// At most one Read waits in read, and one Write in write; others stand in the queues and try again when the one
+// before them has left. A Read holds nothing that belongs to the backend, so it leaves as soon as it is woken, by
+// data, deadline or Close. A Write's bytes are the backend's, so it is woken only by sendDone; a deadline or Close
+// asks for the end of the send and waits for it like everyone else.
+type waits struct {
+	read, write      executor.Waiter
+	reading          bool
+	writeWaits       bool
+	readers, writers []*executor.Waiter
+	readAt, writeAt  int64 // deadlines on the engine's clock, ns; 0 none
+	lingerAt         int64
+	armed            int64 // what timer is set for, 0 when it is not
+	timer            executor.Timer
+	conn             *Conn
+}
+
+// again reports whether errno means no more than "not now".
+func again(errno syscall.Errno) bool { return errno == syscall.EAGAIN || errno == syscall.EINTR }
+
+// waits returns the blocking state, made at first use. mu is held.
+func (c *Conn) waits() *waits {
+	if c.wait == nil {
+		c.wait = &waits{conn: c}
+		c.wait.timer.Init(c.loop.w, c.wait)
+	}
+	return c.wait
+}
+
+func (w *waits) wakeAll() {
+	if w.reading {
+		w.read.Wake()
+	}
+	for _, q := range w.readers {
+		q.Wake()
+	}
+	for _, q := range w.writers {
+		q.Wake()
+	}
+	w.readers, w.writers = nil, nil
+}
+
+// passTurn lets the next Write try. mu is held.
+func (w *waits) passTurn() {
+	if len(w.writers) > 0 {
+		w.writers[0].Wake()
+		w.writers = w.writers[1:]
+	}
+}
+
+func (w *waits) passRead() {
+	if len(w.readers) > 0 {
+		w.readers[0].Wake()
+		w.readers = w.readers[1:]
+	}
+}
+
+// queue waits at the end of q; mu is released meanwhile.
+func (c *Conn) queue(q *[]*executor.Waiter) {
+	w := new(executor.Waiter)
+	w.PrepareNear(c.loop.w)
+	*q = append(*q, w)
+	c.mu.Unlock()
+	w.Wait()
+	c.mu.Lock()
+}
+
+// Read fills p with what has arrived, and waits when nothing has. The errors are io.EOF, ErrClosed,
+// os.ErrDeadlineExceeded, or that of the system call.
+func (c *Conn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, c.check()
+	}
+	c.mu.Lock()
+	if err := c.awaitData(); err != nil {
+		c.mu.Unlock()
+		return 0, err
+	}
+	n, resume := 0, false
+	for n < len(p) && c.inbox.len() > 0 {
+		l := c.inbox.front()
+		m := copy(p[n:], l.Bytes())
+		n += m
+		if m < l.Len() {
+			*l = l.Slice(m, l.Len())
+			break
+		}
+		c.inbox.pop().Release()
+		resume = c.taken() || resume
+	}
+	c.mu.Unlock()
+	if resume {
+		c.kick()
+	}
+	return n, nil
+}
+
+// check is what a transfer of nothing returns.
+func (c *Conn) check() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	return nil
+}
+
+// ReadLease returns what has arrived without copying it, and waits when nothing has. The caller releases the lease; until
+// then it counts against the loop's buffers, no longer against the connection's quota. Errors as Read's.
+func (c *Conn) ReadLease() (buffers.Lease, error) {
+	c.mu.Lock()
+	if err := c.awaitData(); err != nil {
+		c.mu.Unlock()
+		return buffers.Lease{}, err
+	}
+	l := c.inbox.pop()
+	resume := c.taken()
+	c.mu.Unlock()
+	if resume {
+		c.kick()
+	}
+	return l, nil
+}
+
+// awaitData waits until the inbox holds something, or returns why it will not. mu is held on entry and on return.
+func (c *Conn) awaitData() error {
+	for {
+		if c.closed {
+			return ErrClosed
+		}
+		if w := c.wait; w != nil && c.passed(w.readAt) {
+			return os.ErrDeadlineExceeded
+		}
+		if c.inbox.len() > 0 {
+			return nil
+		}
+		if c.rerr != nil {
+			return c.rerr
+		}
+		c.waitForData()
+	}
+}
+
+func (c *Conn) waitForData() {
+	w := c.waits()
+	if w.reading {
+		c.queue(&w.readers)
+		return
+	}
+	w.reading = true
+	w.read.PrepareNear(c.loop.w)
+	kick := !c.wantRecv
+	c.wantRecv = true
+	if w.readAt != 0 {
+		w.arm(w.readAt)
+	}
+	c.mu.Unlock()
+	if kick {
+		c.kick()
+	}
+	w.read.Wait()
+	c.mu.Lock()
+	w.reading = false
+	w.passRead()
+}
+
+// Write sends all of p, and waits until the kernel has taken it. It returns how much was sent, and with less than len(p)
+// why: ErrClosed, os.ErrDeadlineExceeded, or the error of the system call. Writes are atomic among each other.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	if err := c.takeTurn(); err != nil {
+		c.mu.Unlock()
+		return 0, err
+	}
+	if len(p) == 0 {
+		c.mu.Unlock()
+		return 0, nil
+	}
+	c.writing = true
+	c.out, c.sent = p, 0
+	if c.loop.batches {
+		if s, ok := c.loop.w.Enter(); ok {
+			w := c.armWrite()
+			c.startSend()
+			c.mu.Unlock()
+			s.Leave()
+			w.Wait()
+			return c.endWrite(len(p))
+		}
+	}
+	c.writeDirect()
+	return c.endWrite(len(p))
+}
+
+// takeTurn waits until no other Write and nothing from Send is under way. mu is held.
+func (c *Conn) takeTurn() error {
+	for {
+		if c.closed {
+			return ErrClosed
+		}
+		if w := c.wait; w != nil && c.passed(w.writeAt) {
+			return os.ErrDeadlineExceeded
+		}
+		if c.werr != nil {
+			return c.werr
+		}
+		if !c.writing && len(c.out) == 0 {
+			return nil
+		}
+		w := c.waits()
+		c.queue(&w.writers)
+	}
+}
+
+// armWrite makes ready to wait for sendDone.
+func (c *Conn) armWrite() *executor.Waiter {
+	w := c.waits()
+	w.write.PrepareNear(c.loop.w)
+	w.writeWaits = true
+	if w.writeAt != 0 {
+		w.arm(w.writeAt)
+	}
+	return &w.write
+}
+
+// writeDirect tries the system call at once, and leaves to the backend what the socket does not take. mu is held on
+// entry and not on return.
+func (c *Conn) writeDirect() {
+	c.uses++
+	c.mu.Unlock()
+	n, errno := c.loop.engine.system.Send(int(c.fd), c.out)
+	c.mu.Lock()
+	c.uses--
+	c.sent, c.out = n, c.out[n:]
+	if errno != 0 && !again(errno) {
+		c.werr = callError("write", errno)
+	}
+	if len(c.out) == 0 || c.werr != nil {
+		c.mu.Unlock()
+		return
+	}
+	w := c.armWrite()
+	c.mu.Unlock()
+	c.kick()
+	w.Wait()
+}
+
+// endWrite gives the turn back and says what became of the Write.
+func (c *Conn) endWrite(want int) (int, error) {
+	c.mu.Lock()
+	n := c.sent
+	var err error
+	if n < want {
+		switch {
+		case c.closed:
+			err = ErrClosed
+		case c.werr != nil:
+			err = c.werr
+		default:
+			err = os.ErrDeadlineExceeded
+		}
+	}
+	c.out, c.sent = nil, 0
+	c.writing, c.cancelSend = false, false
+	if w := c.wait; w != nil {
+		w.writeWaits = false
+	}
+	next := c.outq.len() > 0 && c.werr == nil && !c.closed
+	if next {
+		c.outLease = c.outq.pop()
+		c.out = c.outLease.Bytes()
+	} else if c.wait != nil {
+		c.wait.passTurn()
+	}
+	c.finish()
+	c.mu.Unlock()
+	if next {
+		c.kick()
+	}
+	return n, err
+}
+
+// WriteLease sends the bytes of l like Write, and releases l.
+func (c *Conn) WriteLease(l buffers.Lease) error {
+	_, err := c.Write(l.Bytes())
+	l.Release()
+	return err
+}
+
+// SetDeadline sets both deadlines; a zero time means none, a past one ends at once whatever waits.
+func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadline(t, true, true) }
+
+// SetReadDeadline sets the deadline of Read, also of one that waits already.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadline(t, true, false) }
+
+// SetWriteDeadline sets the deadline of Write, also of one that waits already.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(t, false, true) }
+
+func (c *Conn) setDeadline(t time.Time, read, write bool) error {
+	at := c.loop.engine.deadline(t)
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return ErrClosed
+	}
+	w := c.waits()
+	if read {
+		w.readAt = at
+	}
+	if write {
+		w.writeAt = at
+	}
+	kick := w.expire()
+	c.mu.Unlock()
+	if kick {
+		c.kick()
+	}
+	return nil
+}
+
+// passed reports whether the deadline at is over.
+func (c *Conn) passed(at int64) bool {
+	return at != 0 && c.loop.engine.clock.Now() >= at
+}
+
+// OnTimer is called by the worker's timers.
+func (w *waits) OnTimer(*executor.Worker, *executor.Timer) {
+	c := w.conn
+	c.mu.Lock()
+	w.armed = 0
+	if w.expire() {
+		c.reconcile()
+	}
+	c.mu.Unlock()
+}
+
+// expire ends what has outlived its deadline, and sets the timer for what has not. It reports whether reconcile has to
+// run. mu is held.
+func (w *waits) expire() (kick bool) {
+	c := w.conn
+	if w.reading && w.readAt != 0 {
+		if c.passed(w.readAt) {
+			w.read.Wake()
+		} else {
+			w.arm(w.readAt)
+		}
+	}
+	if w.writeWaits && w.writeAt != 0 {
+		if c.passed(w.writeAt) {
+			c.cancelSend = true
+			kick = true
+		} else {
+			w.arm(w.writeAt)
+		}
+	}
+	if w.lingerAt != 0 && !c.finished {
+		if c.passed(w.lingerAt) {
+			c.giveUp()
+			kick = true
+		} else {
+			w.arm(w.lingerAt)
+		}
+	}
+	return kick
+}
+
+// arm sets the timer for at, unless it goes off earlier anyway; OnTimer sets it anew for what is left.
+func (w *waits) arm(at int64) {
+	if w.armed == 0 || w.armed > at {
+		w.armed = at
+		w.timer.Set(at)
+	}
+}
+
+// lingerTime bounds how long a closed connection goes on sending what Send has accepted.
+const lingerTime = 10 * time.Second
+
+func (c *Conn) linger() {
+	w := c.waits()
+	w.lingerAt = c.loop.engine.clock.Now() + int64(lingerTime)
+	w.arm(w.lingerAt)
+}
+
+// giveUp drops what a closed connection could not send in time, and resets the peer so that it learns of it.
+func (c *Conn) giveUp() {
+	c.discarded = true
+	c.werr = os.ErrDeadlineExceeded
+	if c.sendOn {
+		c.loop.backend.Cancel(&c.send)
+		return
+	}
+	c.finish()
+}

@@ -1,0 +1,197 @@
+package proactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/op"
+)
+
+// Engine drives connections. All methods are safe from any goroutine.
+type Engine struct {
+	ex         *executor.Executor
+	loops      []*loop
+	info       Info
+	system     op.System
+	clock      executor.Clock
+	quota      int
+	writeQueue int
+	log        func(string)
+	turn       atomic.Uint32 // of assign
+
+	mu        sync.Mutex // guards what follows
+	closing   bool
+	acceptors map[*Acceptor]struct{}
+	ended     chan struct{} // made by who waits for connections to end
+}
+
+// New starts an engine. A zero Config works; see Config for what is refused.
+func New(c Config) (*Engine, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	make, info, err := chooseBackend(c)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		info: info, system: c.system, quota: c.ReceiveQuota, writeQueue: c.WriteQueue, log: c.Log,
+		acceptors: map[*Acceptor]struct{}{},
+	}
+	e.ex, err = executor.New(executor.Config{
+		Workers: c.Workers, Clock: c.clock, Rand: c.rand, TaskBudget: c.TaskBudget,
+		StallAfter: c.StallAfter, DemoteAfter: c.DemoteAfter, NoSteal: c.NoSteal,
+		NewDriver: func(w *executor.Worker) (executor.Driver, error) {
+			b, err := make(w.ID())
+			if err != nil {
+				return nil, err
+			}
+			l := &loop{engine: e, w: w, backend: b, batches: b.Batches()}
+			e.loops = append(e.loops, l)
+			return l, nil
+		},
+		OnPanic:       func(p *executor.PanicError) { e.log(fmt.Sprintf("%v\n%s", p, p.Stack)) },
+		OnDriverError: func(_ *executor.Worker, err error) { e.log("backend broke: " + err.Error()) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("proactor: start the %s engine: %w", info.Backend, err)
+	}
+	e.clock = e.ex.Clock()
+	if info.Reason != "" && c.Backend == Auto {
+		e.log(fmt.Sprintf("using %v: %s", info.Backend, info.Reason))
+	}
+	return e, nil
+}
+
+var defaultEngine struct {
+	once sync.Once
+	e    *Engine
+	err  error
+}
+
+// Default returns the engine that the process shares, and starts it at first use with a zero Config. It is never
+// shut down. It fails only when OURO_BACKEND asks for what cannot be had.
+func Default() (*Engine, error) {
+	d := &defaultEngine
+	d.once.Do(func() { d.e, d.err = New(Config{}) })
+	return d.e, d.err
+}
+
+// Executor is the executor that the engine's coroutines run on.
+func (e *Engine) Executor() *executor.Executor { return e.ex }
+
+// FileFlags are the open flags besides close-on-exec that a descriptor needs for NewConn: 0 or O_NONBLOCK.
+func (e *Engine) FileFlags() int { return e.loops[0].backend.FileFlags() }
+
+// NewConn takes over the connected stream socket fd, which must have exactly the status flags of FileFlags. On error
+// the descriptor is still the caller's.
+func (e *Engine) NewConn(fd int) (*Conn, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closing {
+		return nil, ErrShutdown
+	}
+	return newConn(e.assign(), fd), nil
+}
+
+// Handle lets h serve c, which must not have been used for anything else.
+func (e *Engine) Handle(c *Conn, h *Handler) { c.handle(h) }
+
+// assign picks the loop with the fewest connections; among equals they take turns.
+func (e *Engine) assign() *loop {
+	start := int(e.turn.Add(1))
+	best := e.loops[start%len(e.loops)]
+	for i := 1; i < len(e.loops); i++ {
+		if l := e.loops[(start+i)%len(e.loops)]; l.load.Load() < best.load.Load() {
+			best = l
+		}
+	}
+	return best
+}
+
+// deadline puts t on the engine's clock: 0 for none.
+func (e *Engine) deadline(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return max(1, e.clock.Now()+int64(time.Until(t)))
+}
+
+// Shutdown ends the engine, in steps:
+//
+//  1. New connections and listeners are refused; listeners are closed.
+//  2. Connections go on until their owners close them. When ctx ends first, all are closed: who waits gets ErrClosed.
+//  3. The executor ends its coroutines and workers.
+//  4. Each worker drains and closes its backend.
+//
+// It returns nil when all of it was orderly, ctx's error when connections had to be closed, and after that names what
+// could not be ended within graceTime (a handler that never returns). It must not be called on a coroutine of e.
+func (e *Engine) Shutdown(ctx context.Context) error {
+	e.mu.Lock()
+	e.closing = true
+	acceptors := e.acceptors
+	e.acceptors = map[*Acceptor]struct{}{}
+	e.mu.Unlock()
+	for a := range acceptors {
+		_ = a.Close()
+	}
+	var forced error
+	if err := e.awaitConns(ctx); err != nil {
+		forced = err
+		for _, l := range e.loops {
+			for _, c := range l.all() {
+				_ = c.Close()
+			}
+		}
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
+		defer cancel()
+		ctx = grace
+		if err := e.awaitConns(grace); err != nil {
+			forced = errors.Join(forced, err)
+		}
+	}
+	return errors.Join(forced, e.ex.Shutdown(ctx))
+}
+
+// graceTime is how long a shutdown whose context has ended waits for handlers to notice that.
+const graceTime = 5 * time.Second
+
+// awaitConns waits until no connection and no listener is open.
+func (e *Engine) awaitConns(ctx context.Context) error {
+	for {
+		e.mu.Lock()
+		if e.ended == nil {
+			e.ended = make(chan struct{})
+		}
+		ended := e.ended
+		e.mu.Unlock()
+		n := int64(0)
+		for _, l := range e.loops {
+			n += l.load.Load()
+		}
+		if n == 0 {
+			return nil
+		}
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return fmt.Errorf("%d connections were open: %w", n, context.Cause(ctx))
+		}
+	}
+}
+
+// connEnded wakes awaitConns.
+func (e *Engine) connEnded() {
+	e.mu.Lock()
+	if e.ended != nil {
+		close(e.ended)
+		e.ended = nil
+	}
+	e.mu.Unlock()
+}

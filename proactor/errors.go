@@ -1,0 +1,21 @@
+package proactor
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+)
+
+// ErrClosed is returned by operations on what was closed, by either the caller or the engine's shutdown. It is
+// net.ErrClosed, so errors.Is finds it under either name.
+var ErrClosed = net.ErrClosed
+
+// ErrWriteQueueFull is returned by Conn.Send when the peer reads too slowly and Config.WriteQueue bytes wait already.
+var ErrWriteQueueFull = errors.New("write queue full: the peer reads more slowly than is sent; wait for it, or raise Config.WriteQueue")
+
+// ErrShutdown is returned for new work on an Engine that is shutting down.
+var ErrShutdown = errors.New("engine is shut down")
+
+// callError names the system call whose work the operation did, as package net's errors do.
+func callError(call string, errno syscall.Errno) error { return os.NewSyscallError(call, errno) }

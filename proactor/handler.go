@@ -1,0 +1,85 @@
+package proactor
+
+import (
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/executor"
+)
+
+// Handler is the callback face: it serves connections without a stack for each. Callbacks of one connection never
+// overlap and come in the order OnOpen, OnData …, OnClose; they run on the connection's worker or on one that steals
+// the work. A callback may block, but then the worker has to be handed over; code that usually blocks belongs on
+// coroutines (package net's Serve).
+//
+// A callback that panics closes its connection; Config.Log is told, with the stack.
+type Handler struct {
+	// OnOpen is called first. May be nil.
+	OnOpen func(c *Conn)
+	// OnData is given bytes that arrived. It owns l: it releases it, or passes it on to Conn.Send.
+	OnData func(c *Conn, l buffers.Lease)
+	// OnClose is called once, when no more data will come and all of it was given to OnData. err is io.EOF, ErrClosed,
+	// or what went wrong. The connection is closed afterwards, though what Send has accepted is still sent. May be nil.
+	OnClose func(c *Conn, err error)
+}
+
+// handle makes h serve c, which nobody may have used yet.
+func (c *Conn) handle(h *Handler) {
+	c.task.Init(c, executor.Normal)
+	c.mu.Lock()
+	c.h = h
+	c.wantRecv = true
+	c.notify() // for OnOpen
+	c.mu.Unlock()
+	c.kick()
+}
+
+// RunTask calls the callbacks for whatever has happened since it last ran.
+func (c *Conn) RunTask(*executor.Worker, *executor.Task) {
+	ok := false
+	defer func() {
+		if !ok {
+			_ = c.Close() // the callback panicked, or ended its goroutine
+		}
+	}()
+	if !c.opened {
+		c.opened = true
+		if c.h.OnOpen != nil {
+			c.h.OnOpen(c)
+		}
+	}
+	for {
+		l, err := c.nextEvent()
+		if l.Valid() {
+			c.h.OnData(c, l)
+			continue
+		}
+		if err != nil && !c.told {
+			c.told = true
+			if c.h.OnClose != nil {
+				c.h.OnClose(c, err)
+			}
+			_ = c.Close()
+		}
+		break
+	}
+	ok = true
+}
+
+// nextEvent takes the oldest lease from the inbox, or tells how the connection ended.
+func (c *Conn) nextEvent() (buffers.Lease, error) {
+	c.mu.Lock()
+	if c.inbox.len() == 0 {
+		err := c.rerr
+		if err == nil {
+			err = c.werr
+		}
+		c.mu.Unlock()
+		return buffers.Lease{}, err
+	}
+	l := c.inbox.pop()
+	resume := c.taken()
+	c.mu.Unlock()
+	if resume {
+		c.kick()
+	}
+	return l, nil
+}

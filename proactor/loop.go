@@ -1,0 +1,80 @@
+package proactor
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/op"
+)
+
+// loop is one worker with its backend and with the connections and listeners that are bound to it. It is the
+// worker's executor.Driver.
+type loop struct {
+	engine  *Engine
+	w       *executor.Worker
+	backend op.Backend
+	batches bool
+
+	starved atomic.Uint64
+	load    atomic.Int64 // connections, those on their way here included
+	mu      sync.Mutex   // guards conns
+	conns   *Conn
+}
+
+// Poll is the backend's; the executor calls it.
+func (l *loop) Poll(wait time.Duration) (int, error) { return l.backend.Poll(wait) }
+
+// Wake ends the wait of Poll. Any goroutine.
+func (l *loop) Wake() { l.backend.Wake() }
+
+// InFlight is the number of operations that may complete. Any goroutine.
+func (l *loop) InFlight() int { return l.backend.InFlight() }
+
+// Close closes the backend; the executor calls it last.
+func (l *loop) Close() error { return l.backend.Close() }
+
+func (l *loop) add(c *Conn) {
+	l.load.Add(1)
+	l.mu.Lock()
+	if c.next = l.conns; c.next != nil {
+		c.next.prev = c
+	}
+	l.conns = c
+	l.mu.Unlock()
+}
+
+func (l *loop) remove(c *Conn) {
+	l.mu.Lock()
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		l.conns = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.prev, c.next = nil, nil
+	l.mu.Unlock()
+	l.load.Add(-1)
+	l.engine.connEnded()
+}
+
+// all returns the connections that are open now.
+func (l *loop) all() []*Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var cs []*Conn
+	for c := l.conns; c != nil; c = c.next {
+		cs = append(cs, c)
+	}
+	return cs
+}
+
+// forget tells a backend that keeps records by descriptor that this one is about to be closed. Any goroutine.
+func (l *loop) forget(fd int) {
+	if f, ok := l.backend.(op.Forgetter); ok {
+		f.Forget(fd)
+	}
+}

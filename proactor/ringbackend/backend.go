@@ -1,0 +1,238 @@
+package ringbackend
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/internal/netpark"
+	"github.com/ouro-io/ouro/internal/op"
+	"github.com/ouro-io/ouro/uring"
+)
+
+// bufferGroup is the id of the provided-buffer ring. Each ring has one.
+const bufferGroup = 0
+
+// Backend is one worker's ring; op.Backend says who may call what.
+type Backend struct {
+	ring    *uring.Ring
+	bufRing *uring.BufRing
+	group   *buffers.Group
+	table   op.Table
+	// armedBy holds, by slot, the thread that a multishot was armed on, 0 while that is not known or once its end was
+	// asked for; fresh lists the slots of those that wait in the submission queue.
+	armedBy []int32
+	fresh   []uint32
+	thread  int32
+
+	wakeFD    int
+	wakeGen   uint32 // identity of the wake-up poll in flight
+	wakeArmed bool
+	woken     atomic.Bool
+
+	parker    *netpark.Parker
+	spinLimit time.Duration
+	late      []op.Ref // cancels that found the submission queue full
+	closed    bool
+	broken    error
+	// completion is the record that Complete is shown: one for all, so that no completion allocates.
+	completion op.Completion
+
+	stats counters
+}
+
+// counters are written by the runner only, and read by anyone.
+type counters struct {
+	inFlight                      atomic.Int64
+	submitted, completed          atomic.Uint64
+	syscalls, polls               atomic.Uint64
+	noBuffers, overflows, rearmed atomic.Uint64
+}
+
+// New sets a ring up. Its error wraps the errno and says what to do about it.
+func New(c Config) (*Backend, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	b := &Backend{wakeFD: -1, spinLimit: c.IdleAfter}
+	if err := b.open(c); err != nil {
+		b.release()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *Backend) open(c Config) (err error) {
+	if b.ring, err = setup(c); err != nil {
+		return err
+	}
+	if b.group, err = buffers.NewGroup(c.Buffers); err != nil {
+		return err
+	}
+	entries := uint32(1)
+	for entries < uint32(b.group.Stats().Count) {
+		entries *= 2
+	}
+	if b.bufRing, err = b.ring.RegisterBufRing(bufferGroup, entries); err != nil {
+		return fmt.Errorf("register a provided-buffer ring (needs Linux 5.19): %w", err)
+	}
+	b.group.Attach(b.bufRing)
+	if b.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return fmt.Errorf("eventfd: %w", err)
+	}
+	b.parker, err = netpark.New(b.ring.FD(), "io_uring", func() bool {
+		return b.ring.Ready() > 0 || b.ring.Overflowed()
+	})
+	return err
+}
+
+// Submit prepares o; the next Poll, or a full submission queue, tells the kernel.
+func (b *Backend) Submit(o *op.Op) error {
+	if b.closed || b.broken != nil {
+		return op.ErrClosed
+	}
+	sqe, err := b.sqe()
+	if err != nil {
+		return err
+	}
+	ref := b.table.Put(o)
+	prepare(sqe, o)
+	sqe.UserData = uint64(ref)
+	if o.Kind == op.Recv || o.Kind == op.Accept {
+		b.armFrom(ref.Slot())
+	}
+	b.stats.inFlight.Store(int64(b.table.Len()))
+	b.stats.submitted.Add(1)
+	return nil
+}
+
+// armFrom notes that the multishot in slot will belong to the thread that makes the next system call.
+func (b *Backend) armFrom(slot uint32) {
+	for int(slot) >= len(b.armedBy) {
+		b.armedBy = append(b.armedBy, 0)
+	}
+	b.armedBy[slot] = 0
+	b.fresh = append(b.fresh, slot)
+}
+
+// sqe returns a free entry, handing the queue to the kernel first when it is full.
+func (b *Backend) sqe() (*uring.SQE, error) {
+	if s := b.ring.GetSQE(); s != nil {
+		return s, nil
+	}
+	b.enter(0, 0)
+	if s := b.ring.GetSQE(); s != nil {
+		return s, nil
+	}
+	if b.broken != nil {
+		return nil, op.ErrClosed
+	}
+	// The kernel takes nothing (EBUSY or EAGAIN): only reaping helps, which is not possible in here.
+	return nil, fmt.Errorf("submission queue of %d entries is full and the kernel takes none: %w",
+		b.ring.SQEntries(), syscall.EAGAIN)
+}
+
+// Cancel asks the kernel for the end of o.
+func (b *Backend) Cancel(o *op.Op) {
+	if ref := o.Ref(); o.MarkCancelled() {
+		b.cancel(ref)
+	}
+}
+
+// cancel queues a cancel by user data. Its own completion means nothing: whatever it finds, o's terminal
+// completion comes. One that finds no room is made up for when the operation completes or at Close.
+func (b *Backend) cancel(ref op.Ref) {
+	s, err := b.sqe()
+	if err != nil {
+		b.late = append(b.late, ref)
+		return
+	}
+	s.PrepCancel(uint64(ref), 0)
+	s.UserData = uint64(nobody)
+}
+
+// Wake ends the wait of the Poll under way or of the next one.
+func (b *Backend) Wake() {
+	if b.woken.Swap(true) {
+		return
+	}
+	one := [8]byte{1} // in either byte order a counter that is not zero
+	_, _ = unix.Write(b.wakeFD, one[:])
+}
+
+// Buffers is the pool behind the provided-buffer ring.
+func (b *Backend) Buffers() *buffers.Group { return b.group }
+
+// InFlight is the number of operations in flight, the backend's own ones left out.
+func (b *Backend) InFlight() int { return int(b.stats.inFlight.Load()) }
+
+// Batches is true: what is submitted in one turn costs one system call.
+func (b *Backend) Batches() bool { return true }
+
+// FileFlags is 0: io_uring answers EAGAIN at once for a descriptor with O_NONBLOCK.
+func (b *Backend) FileFlags() int { return 0 }
+
+// Stats may be called from any goroutine.
+func (b *Backend) Stats() op.Stats {
+	s := &b.stats
+	return op.Stats{
+		Submitted: s.submitted.Load(), Completed: s.completed.Load(),
+		Syscalls: s.syscalls.Load(), Polls: s.polls.Load(),
+		NoBuffers: s.noBuffers.Load(), Overflows: s.overflows.Load(), Rearmed: s.rearmed.Load(),
+	}
+}
+
+// closeLimit bounds how long Close waits for the kernel to end what was cancelled.
+const closeLimit = 5 * time.Second
+
+// Close cancels and drains, then closes the ring, then gives the memory back.
+func (b *Backend) Close() error {
+	if b.closed {
+		return nil
+	}
+	b.table.All(func(o *op.Op) {
+		if ref := o.Ref(); o.MarkCancelled() {
+			b.cancel(ref)
+		}
+	})
+	b.closed = true // the completions that follow cannot submit again
+	var err error
+	for end := time.Now().Add(closeLimit); b.table.Len() > 0 && b.broken == nil; {
+		if time.Now().After(end) {
+			err = fmt.Errorf("close: %d operations did not end within %v of their cancel", b.table.Len(), closeLimit)
+			break
+		}
+		if _, e := b.Poll(10 * time.Millisecond); e != nil {
+			err = e
+		}
+	}
+	return errors.Join(err, b.release())
+}
+
+// release closes whatever open has opened, in the reverse order.
+func (b *Backend) release() error {
+	var errs []error
+	if b.parker != nil {
+		errs = append(errs, b.parker.Close())
+	}
+	if b.bufRing != nil {
+		errs = append(errs, b.bufRing.Close())
+	}
+	if b.ring != nil {
+		errs = append(errs, b.ring.Close())
+	}
+	if b.wakeFD >= 0 {
+		errs = append(errs, unix.Close(b.wakeFD))
+		b.wakeFD = -1
+	}
+	if b.group != nil {
+		errs = append(errs, b.group.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,83 @@
+package ringbackend
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/uring"
+)
+
+// Config sizes a ring. The zero value works.
+type Config struct {
+	// Entries is the length of the submission queue, 1 to 32768, default 256. A longer turn enters the kernel more
+	// than once.
+	Entries uint32
+	// CQEntries is the length of the completion queue, at least Entries, default 16 × Entries: one submission of a
+	// multishot brings many completions. What does not fit is kept back by the kernel and costs an extra turn.
+	CQEntries uint32
+	// Buffers sizes the memory that receives fill.
+	Buffers buffers.GroupConfig
+	// IdleAfter is how long a worker with nothing to do waits inside io_uring_enter before it parks in the Go
+	// runtime's poller and gives its P back. Default 1 ms.
+	IdleAfter time.Duration
+}
+
+const (
+	defaultEntries   = 256
+	maxEntries       = 32768
+	defaultIdleAfter = time.Millisecond
+)
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Entries == 0 {
+		c.Entries = defaultEntries
+	}
+	if c.CQEntries == 0 {
+		c.CQEntries = 16 * c.Entries
+	}
+	if c.IdleAfter == 0 {
+		c.IdleAfter = defaultIdleAfter
+	}
+	switch {
+	case c.Entries > maxEntries:
+		return c, fmt.Errorf("ringbackend: Entries is %d, at most %d", c.Entries, maxEntries)
+	case c.CQEntries < c.Entries:
+		return c, fmt.Errorf("ringbackend: CQEntries is %d, less than Entries %d", c.CQEntries, c.Entries)
+	case c.IdleAfter < 0:
+		return c, fmt.Errorf("ringbackend: IdleAfter is %v, must not be negative", c.IdleAfter)
+	}
+	return c, nil
+}
+
+const (
+	baseFlags = uring.SetupClamp | uring.SetupSubmitAll | uring.SetupCoopTaskrun | uring.SetupTaskrunFlag
+	// The kernel returns the memory charge of a closed ring about 15 ms later, so ENOMEM is worth another try.
+	memoryRetries = 3
+	memoryWait    = 20 * time.Millisecond
+	leastEntries  = 8
+)
+
+// setup walks down the ladder: without the optional flag, then smaller while the memory limit refuses.
+func setup(c Config) (*uring.Ring, error) {
+	flags := baseFlags | uring.SetupNoSQArray
+	entries, cq := c.Entries, c.CQEntries
+	for tries := 0; ; {
+		r, err := uring.Setup(uring.Params{Entries: entries, CQEntries: cq, Flags: flags})
+		switch {
+		case err == nil:
+			return r, nil
+		case errors.Is(err, syscall.EINVAL) && flags&uring.SetupNoSQArray != 0:
+			flags &^= uring.SetupNoSQArray
+		case errors.Is(err, syscall.ENOMEM) && tries < memoryRetries:
+			tries++
+			time.Sleep(memoryWait)
+		case errors.Is(err, syscall.ENOMEM) && entries > leastEntries:
+			entries, cq = entries/2, max(cq/2, entries/2)
+		default:
+			return nil, err
+		}
+	}
+}

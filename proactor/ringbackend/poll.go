@@ -1,0 +1,221 @@
+package ringbackend
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/internal/op"
+	"github.com/ouro-io/ouro/uring"
+)
+
+// User data that belongs to no operation: kinds that op.Kind never reaches.
+const (
+	nobody   op.Ref  = 0
+	wakeKind op.Kind = 0xff
+)
+
+// Poll hands the turn's submissions to the kernel in one system call and delivers what has completed.
+func (b *Backend) Poll(wait time.Duration) (int, error) {
+	if b.broken != nil {
+		return 0, b.broken
+	}
+	b.prepareTurn()
+	b.flushAndWait(wait)
+	n := b.reap()
+	return n, b.broken
+}
+
+// prepareTurn arms the wake-up and queues the cancels that were late.
+func (b *Backend) prepareTurn() {
+	if !b.wakeArmed && !b.closed {
+		b.armWake()
+	}
+	for len(b.late) > 0 {
+		s := b.ring.GetSQE()
+		if s == nil {
+			break
+		}
+		last := len(b.late) - 1
+		s.PrepCancel(uint64(b.late[last]), 0)
+		b.late = b.late[:last]
+	}
+}
+
+// armWake starts a multishot poll on the eventfd under a new identity, ending the one of the thread before.
+func (b *Backend) armWake() {
+	if b.wakeGen != 0 {
+		b.cancel(b.wakeRef())
+	}
+	s, err := b.sqe()
+	if err != nil {
+		return // the next turn tries again
+	}
+	b.wakeGen = (b.wakeGen + 1) | 1
+	s.PrepPollMultishot(b.wakeFD, unix.EPOLLIN)
+	s.UserData = uint64(b.wakeRef())
+	b.wakeArmed = true
+}
+
+func (b *Backend) wakeRef() op.Ref { return op.Ref(wakeKind)<<56 | op.Ref(b.wakeGen) }
+
+// flushAndWait enters the kernel unless there is no reason to. A worker that stays idle for spinLimit inside
+// the system call goes on waiting in the runtime's poller.
+func (b *Backend) flushAndWait(wait time.Duration) {
+	if wait == 0 || b.ring.Ready() > 0 {
+		if b.ring.Queued() > 0 || b.ring.TaskrunPending() || b.ring.Overflowed() {
+			b.enter(0, 0)
+		}
+		return
+	}
+	first := b.spinLimit
+	if wait > 0 && wait < first {
+		first = wait
+	}
+	if b.enter(1, first) != syscall.ETIME || b.broken != nil || b.ring.Ready() > 0 {
+		return
+	}
+	if wait > 0 {
+		if wait -= first; wait <= 0 {
+			return
+		}
+	}
+	if _, err := b.parker.Wait(max(wait, 0)); err != nil {
+		b.broken = fmt.Errorf("wait on io_uring: %w", err)
+	}
+}
+
+// noteThread records on which thread the system call that follows is made.
+func (b *Backend) noteThread() {
+	if t := int32(unix.Gettid()); t != b.thread {
+		b.thread = t
+		b.wakeArmed = false // the next turn moves it here
+	}
+	for _, slot := range b.fresh {
+		b.armedBy[slot] = b.thread
+	}
+	b.fresh = b.fresh[:0]
+}
+
+// enter makes the system call. Errors that mean "not now" leave the rest of the queue for the next one.
+func (b *Backend) enter(waitNr uint32, timeout time.Duration) syscall.Errno {
+	b.noteThread()
+	b.stats.syscalls.Add(1)
+	if b.ring.Overflowed() {
+		b.stats.overflows.Add(1)
+	}
+	var errno syscall.Errno
+	if waitNr == 0 {
+		_, errno = b.ring.SubmitAndReap()
+	} else {
+		_, errno = b.ring.SubmitAndWait(waitNr, timeout)
+	}
+	switch errno {
+	case 0, syscall.ETIME, syscall.EINTR, syscall.EAGAIN, syscall.EBUSY:
+	default:
+		b.broken = fmt.Errorf("io_uring_enter: %w", errno)
+	}
+	return errno
+}
+
+// reap delivers what is in the completion queue and publishes its head once.
+func (b *Backend) reap() int {
+	n := 0
+	for {
+		cqe, ok := b.ring.Next()
+		if !ok {
+			break
+		}
+		n += b.deliver(&cqe)
+	}
+	b.ring.PublishHead()
+	if n > 0 {
+		b.stats.polls.Add(1)
+		b.stats.completed.Add(uint64(n))
+		b.stats.inFlight.Store(int64(b.table.Len()))
+	}
+	return n
+}
+
+// deliver tells the owner of one completion; it returns 0 for those that are nobody's.
+func (b *Backend) deliver(cqe *uring.CQE) int {
+	ref := op.Ref(cqe.UserData)
+	o := b.table.Get(ref)
+	if o == nil {
+		b.unclaimed(ref, cqe)
+		return 0
+	}
+	c := &b.completion
+	*c = op.Completion{More: cqe.More()}
+	if cqe.Res >= 0 {
+		c.Result = cqe.Res
+	} else {
+		c.Errno = syscall.Errno(-cqe.Res)
+	}
+	if id, ok := cqe.Buffer(); ok {
+		c.Lease = b.lease(id, cqe.Res)
+	}
+	if c.Errno == syscall.ENOBUFS {
+		b.outOfBuffers(c)
+	}
+	if c.More {
+		b.followThread(ref)
+	} else {
+		b.table.Drop(o)
+	}
+	o.Done.Complete(o, c)
+	return 1
+}
+
+func (b *Backend) lease(id uint16, res int32) buffers.Lease {
+	if res <= 0 {
+		b.group.Put(id)
+		return buffers.Lease{}
+	}
+	return b.group.Filled(id, int(res))
+}
+
+// outOfBuffers hands more buffers to the kernel where the configuration allows; then the completion means no more
+// than "again".
+func (b *Backend) outOfBuffers(c *op.Completion) {
+	b.stats.noBuffers.Add(1)
+	if b.group.Grow() {
+		c.Errno = syscall.EINTR
+		return
+	}
+	b.group.Starve()
+}
+
+// followThread ends a multishot that was armed on another thread; see the package comment.
+func (b *Backend) followThread(ref op.Ref) {
+	armed := &b.armedBy[ref.Slot()]
+	if *armed == b.thread || *armed == 0 {
+		return
+	}
+	*armed = 0
+	b.stats.rearmed.Add(1)
+	b.cancel(ref)
+}
+
+// unclaimed disposes of a completion without an operation: the backend's own, and late ones.
+func (b *Backend) unclaimed(ref op.Ref, cqe *uring.CQE) {
+	if ref.Kind() == wakeKind {
+		b.woken.Store(false)
+		if !cqe.More() && ref == b.wakeRef() {
+			b.wakeArmed = false
+		}
+		return
+	}
+	if ref == nobody {
+		return
+	}
+	if id, ok := cqe.Buffer(); ok {
+		b.group.Put(id)
+	}
+	if ref.Kind() == op.Accept && cqe.Res >= 0 {
+		_ = unix.Close(int(cqe.Res))
+	}
+}

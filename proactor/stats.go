@@ -1,0 +1,41 @@
+package proactor
+
+import (
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/op"
+)
+
+// Stats counts what an engine has done. But for Conns, InFlight and Buffers all values only grow.
+type Stats struct {
+	// Conns is the number of connections and listeners open, InFlight that of operations in flight.
+	Conns, InFlight int
+	// Backend sums the workers' backends: operations, batches, system calls, ENOBUFS, overflows, re-armed multishots.
+	Backend op.Stats
+	// Rescued counts receives that went into memory of their own because the worker's buffers were all in use.
+	Rescued uint64
+	// Executor has tasks, steals, hand-overs, demotions, panics.
+	Executor executor.Stats
+	// Buffers has one entry per worker.
+	Buffers []buffers.GroupStats
+}
+
+// Stats returns the counters.
+func (e *Engine) Stats() Stats {
+	s := Stats{Executor: e.ex.Stats()}
+	for _, l := range e.loops {
+		b := l.backend.Stats()
+		s.Backend.Submitted += b.Submitted
+		s.Backend.Completed += b.Completed
+		s.Backend.Syscalls += b.Syscalls
+		s.Backend.Polls += b.Polls
+		s.Backend.NoBuffers += b.NoBuffers
+		s.Backend.Overflows += b.Overflows
+		s.Backend.Rearmed += b.Rearmed
+		s.InFlight += l.backend.InFlight()
+		s.Conns += int(l.load.Load())
+		s.Rescued += l.starved.Load()
+		s.Buffers = append(s.Buffers, l.backend.Buffers().Stats())
+	}
+	return s
+}

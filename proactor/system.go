@@ -1,0 +1,52 @@
+package proactor
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernel is op.System on the real kernel.
+type kernel struct{}
+
+// smallTransfer is the size up to which a transfer is so short that telling the Go scheduler of the system call
+// costs more than it can gain.
+const smallTransfer = 16 << 10
+
+func (kernel) Send(fd int, p []byte) (int, syscall.Errno) {
+	for {
+		n, errno := send(fd, p, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		if errno != syscall.EINTR {
+			return n, errno
+		}
+	}
+}
+
+func (kernel) Recv(fd int, p []byte) (int, syscall.Errno) {
+	for {
+		n, errno := recv(fd, p, unix.MSG_DONTWAIT)
+		if errno != syscall.EINTR {
+			return n, errno
+		}
+	}
+}
+
+func (kernel) Shutdown(fd, how int) syscall.Errno { return errnoOf(unix.Shutdown(fd, how)) }
+
+func (kernel) Close(fd int, reset bool) syscall.Errno {
+	if reset {
+		// It fails on what is not a TCP socket; then there is nothing to reset.
+		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	return errnoOf(unix.Close(fd))
+}
+
+func errnoOf(err error) syscall.Errno {
+	if err == nil {
+		return 0
+	}
+	if e, ok := err.(syscall.Errno); ok {
+		return e
+	}
+	return syscall.EIO
+}

@@ -1,0 +1,8 @@
+package proactor
+
+import "golang.org/x/sys/unix"
+
+const (
+	sysSendto   = unix.SYS_SENDTO
+	sysRecvfrom = unix.SYS_RECVFROM
+)
