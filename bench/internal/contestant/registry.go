@@ -46,8 +46,8 @@ type Contestant struct {
 	Env []string
 	// Scenarios that it can take part in; nil means all.
 	Scenarios []load.Scenario
-	// Extra keeps it out of the default selection of every scenario but those listed.
-	Extra []load.Scenario
+	// DefaultIn lists the scenarios in whose default selection it is; nil means all.
+	DefaultIn []load.Scenario
 	// Serve runs the server, on 127.0.0.1, and returns only on failure. Nil for programs.
 	Serve func(Options) error
 	// Build makes the program below dir, from the suite's C sources, and returns its path. Nil for Go code. An
@@ -60,7 +60,7 @@ func (c *Contestant) Takes(s load.Scenario, byDefault bool) bool {
 	if c.Scenarios != nil && !slices.Contains(c.Scenarios, s) {
 		return false
 	}
-	return !byDefault || c.Extra == nil || slices.Contains(c.Extra, s)
+	return !byDefault || c.DefaultIn == nil || slices.Contains(c.DefaultIn, s)
 }
 
 // Baseline is the contestant that the others are related to, Twin is the same once more: what separates the two is
