@@ -40,6 +40,9 @@ func serverCommand() *cobra.Command {
 }
 
 func serve(c *contestant.Contestant, sink bool) error {
+	if c.Name != "gnet" {
+		contestant.Quiet()
+	}
 	if _, err := proc.RaiseFileLimit(); err != nil {
 		return err
 	}
@@ -84,6 +87,7 @@ func loadCommand() *cobra.Command {
 		Args:   cobra.NoArgs,
 		Hidden: true,
 		RunE: func(*cobra.Command, []string) error {
+			contestant.Quiet()
 			if _, err := proc.RaiseFileLimit(); err != nil {
 				return err
 			}

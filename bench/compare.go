@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -43,8 +44,8 @@ const (
 	minWindow = 100 * time.Millisecond
 )
 
-func compareCommand() *cobra.Command {
-	var f flags
+// command is the command whose flags set f.
+func (f *flags) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Compare echo servers on loopback: package net, ouro, gnet, C",
@@ -98,27 +99,26 @@ func (f *flags) compare(cmd *cobra.Command) error {
 	fmt.Fprintf(out, "%d rounds, %v measured each, medians; × is the median of the ratios within each round\n",
 		p.Rounds, p.Window.Round(time.Millisecond))
 	p.Progress = progress(cmd.ErrOrStderr())
-	samples, err := suite.Run(cmd.Context(), *p)
+	// What was measured before an interrupt is still worth showing.
+	samples, runErr := suite.Run(cmd.Context(), *p)
+	if runErr != nil && len(samples) == 0 {
+		return runErr
+	}
+	d := report.Document{Environment: env, Rounds: p.Rounds, WarmupNs: int64(p.Warmup), WindowNs: int64(p.Window),
+		Tables: report.Summarize(p, samples), Samples: samples}
+	err = report.WriteText(out, d.Tables)
+	if err == nil && f.json != "" {
+		err = writeJSON(f.json, d)
+	}
+	return errors.Join(runErr, err)
+}
+
+func writeJSON(path string, d report.Document) error {
+	file, err := os.Create(path)
 	if err != nil {
 		return err
 	}
-	tables := report.Summarize(p, samples)
-	if err := report.WriteText(out, tables); err != nil {
-		return err
-	}
-	if f.json == "" {
-		return nil
-	}
-	file, err := os.Create(f.json)
-	if err != nil {
-		return err
-	}
-	err = report.WriteJSON(file, report.Document{Environment: env, Rounds: p.Rounds, WarmupNs: int64(p.Warmup),
-		WindowNs: int64(p.Window), Tables: tables, Samples: samples})
-	if cerr := file.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return errors.Join(report.WriteJSON(file, d), file.Close())
 }
 
 // makePlan checks the flags and shares the time out.

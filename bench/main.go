@@ -30,7 +30,7 @@ func execute(args []string) int {
 }
 
 func rootCommand() *cobra.Command {
-	cmd := compareCommand()
+	cmd := new(flags).command()
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.AddCommand(serverCommand(), loadCommand())

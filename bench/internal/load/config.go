@@ -29,7 +29,7 @@ const (
 	MaxDepth = 1 << 12
 )
 
-// Config describes one measurement. All fields but ServerPID are required.
+// Config describes one measurement. All fields but ServerPID and Stall are required.
 type Config struct {
 	// Addr is the server's IPv4 address and port.
 	Addr string
@@ -47,6 +47,8 @@ type Config struct {
 	Warmup time.Duration
 	// Window is how long is measured, > 0.
 	Window time.Duration
+	// Stall is how long nothing may come back before the server counts as hung. Default 5 s.
+	Stall time.Duration
 }
 
 func (c *Config) check() error {
@@ -64,8 +66,12 @@ func (c *Config) check() error {
 		return fmt.Errorf("load: message size %d; give %d to %d bytes", c.Size, MinSize, MaxSize)
 	case c.Pipeline < 1 || c.Pipeline > MaxDepth:
 		return fmt.Errorf("load: pipeline depth %d; give 1 to %d", c.Pipeline, MaxDepth)
-	case c.Warmup < 0 || c.Window <= 0:
-		return fmt.Errorf("load: warm-up %v, window %v; the window must be > 0", c.Warmup, c.Window)
+	case c.Warmup < 0 || c.Window <= 0 || c.Stall < 0:
+		return fmt.Errorf("load: warm-up %v, window %v, stall %v; the window must be > 0, the others not negative",
+			c.Warmup, c.Window, c.Stall)
+	}
+	if c.Stall == 0 {
+		c.Stall = 5 * time.Second
 	}
 	return nil
 }

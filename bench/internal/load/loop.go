@@ -16,8 +16,6 @@ const (
 	// dialBatch is how many connections are opened and proved by one echo before the next ones: well below any
 	// listen backlog, whose overflow would cost a retransmission of a second.
 	dialBatch = 256
-	// stallLimit is how long nothing may come back before the server counts as hung.
-	stallLimit = 5 * time.Second
 	// tickMs bounds each wait, so that time-outs are noticed.
 	tickMs = 100
 	// latencyMax is the largest latency that the histogram holds.
@@ -124,7 +122,7 @@ func (l *loop) echoEvent(c *conn, events uint32) error {
 	return nil
 }
 
-// errHung is wrapped when nothing came back for stallLimit.
+// errHung is wrapped when nothing came back for Config.Stall.
 var errHung = errors.New("nothing came back")
 
 // until turns the loop until done reports true, and fails when nothing moves for too long.
@@ -136,8 +134,8 @@ func (l *loop) until(done func() bool, f func(c *conn, events uint32) error) err
 		}
 		if l.progress != moved {
 			moved, at = l.progress, l.now()
-		} else if l.now()-at > int64(stallLimit) {
-			return fmt.Errorf("%w for %v", errHung, stallLimit)
+		} else if l.now()-at > int64(l.cfg.Stall) {
+			return fmt.Errorf("%w for %v", errHung, l.cfg.Stall)
 		}
 	}
 	return nil
@@ -174,30 +172,31 @@ func (l *loop) open(n int, echo bool) error {
 
 // dialTCP connects to an IPv4 address. Closing the socket resets the connection, so that thousands of them leave
 // nothing in TIME_WAIT to slow down the next measurement.
-func dialTCP(addr string) (fd int, err error) {
+func dialTCP(addr string) (int, error) {
 	ap, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return -1, err
 	}
-	if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
-	defer func() {
-		if err != nil {
-			unix.Close(fd)
-		}
-	}()
-	if err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
-		return -1, os.NewSyscallError("setsockopt", err)
-	}
-	if err = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
-		return -1, os.NewSyscallError("setsockopt", err)
-	}
-	if err = unix.Connect(fd, &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}); err != nil {
-		return -1, os.NewSyscallError("connect", err)
-	}
-	if err = unix.SetNonblock(fd, true); err != nil {
-		return -1, os.NewSyscallError("fcntl", err)
+	if err := prepare(fd, ap); err != nil {
+		unix.Close(fd)
+		return -1, err
 	}
 	return fd, nil
+}
+
+func prepare(fd int, ap netip.AddrPort) error {
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}); err != nil {
+		return os.NewSyscallError("connect", err)
+	}
+	return os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
 }

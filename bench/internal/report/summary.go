@@ -143,7 +143,7 @@ func ratios(a, b map[int]float64) []float64 {
 }
 
 func resolution(cell suite.Cell, byName map[string][]suite.Sample) map[string]float64 {
-	out := map[string]float64{}
+	var out map[string]float64
 	for _, m := range Metrics(cell.Scenario) {
 		if !m.Related {
 			continue
@@ -152,6 +152,9 @@ func resolution(cell suite.Cell, byName map[string][]suite.Sample) map[string]fl
 		sp := spreadOf(r)
 		if sp == nil {
 			continue
+		}
+		if out == nil {
+			out = map[string]float64{}
 		}
 		var sum float64
 		for _, v := range r {

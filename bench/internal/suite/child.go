@@ -27,7 +27,6 @@ const (
 
 // Hang guards.
 const (
-	startLimit = 10 * time.Second
 	stopLimit  = 5 * time.Second
 	loadMargin = 30 * time.Second
 )
@@ -44,7 +43,7 @@ type server struct {
 }
 
 // startServer starts a server and waits until it listens.
-func startServer(ctx context.Context, argv, env []string, cpu int) (*server, string, error) {
+func startServer(ctx context.Context, argv, env []string, cpu int, limit time.Duration) (*server, string, error) {
 	s := &server{
 		cmd:  exec.CommandContext(ctx, argv[0], argv[1:]...),
 		addr: make(chan string, 1),
@@ -71,9 +70,9 @@ func startServer(ctx context.Context, argv, env []string, cpu int) (*server, str
 		return s, addr, nil
 	case <-s.done:
 		return nil, "", fmt.Errorf("did not start: %w", s.explain(s.err))
-	case <-time.After(startLimit):
+	case <-time.After(limit):
 		s.kill()
-		return nil, "", fmt.Errorf("did not listen within %v: %w", startLimit, s.explain(nil))
+		return nil, "", fmt.Errorf("did not listen within %v: %w", limit, s.explain(nil))
 	}
 }
 

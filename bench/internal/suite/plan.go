@@ -47,6 +47,11 @@ type Plan struct {
 	Rounds int
 	// Warmup precedes each measured window.
 	Warmup, Window time.Duration
+	// Settle and IdleWindow stand in for them where connections idle: the runtimes' housekeeping takes its own time.
+	// Default 300 ms and 1 s.
+	Settle, IdleWindow time.Duration
+	// StartLimit is how long a server may take until it listens. Default 10 s.
+	StartLimit time.Duration
 	// Procs is GOMAXPROCS of a Go server in mode Free; 0 leaves it to Go.
 	Procs int
 	// Self is the command that becomes a server or a load generator when the arguments of ServerArgs or LoadArgs
@@ -79,14 +84,25 @@ func (p *Plan) Measurements() int {
 	return n
 }
 
+func (p *Plan) setDefaults() {
+	for _, d := range []struct {
+		to    *time.Duration
+		value time.Duration
+	}{{&p.Settle, 300 * time.Millisecond}, {&p.IdleWindow, time.Second}, {&p.StartLimit, 10 * time.Second}} {
+		if *d.to == 0 {
+			*d.to = d.value
+		}
+	}
+}
+
 func (p *Plan) check() error {
 	switch {
 	case p.Rounds < 1:
 		return fmt.Errorf("%d rounds; give at least 1", p.Rounds)
 	case p.Procs < 0:
 		return fmt.Errorf("GOMAXPROCS %d; give 0 for Go's default or a count", p.Procs)
-	case p.Window <= 0 || p.Warmup < 0:
-		return fmt.Errorf("window %v, warm-up %v; the window must be > 0", p.Window, p.Warmup)
+	case p.Window <= 0 || p.Warmup < 0 || p.Settle < 0 || p.IdleWindow < 0 || p.StartLimit < 0:
+		return fmt.Errorf("window %v, warm-up %v; the window must be > 0 and no time negative", p.Window, p.Warmup)
 	case p.Measurements() == 0:
 		return fmt.Errorf("nothing to measure: no contestant takes part in any of the scenarios")
 	}

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/ouro-io/ouro/bench/internal/contestant"
 	"github.com/ouro-io/ouro/bench/internal/load"
@@ -32,11 +31,18 @@ func LoadArgs(cfg load.Config) []string {
 type runner struct {
 	*Plan
 	cpus []int
-	// programs are those that could be built.
-	programs map[string]string
-	// failed holds, per cell and contestant, that it is left out from now on.
-	failed  map[string]bool
+	// programs are those that could be built, unavailable says why others could not.
+	programs    map[string]string
+	unavailable map[string]error
+	// failed holds who is left out from now on.
+	failed  map[slot]bool
 	samples []Sample
+}
+
+// slot is a contestant in a cell.
+type slot struct {
+	cell       int
+	contestant string
 }
 
 // Run carries p out. The samples are in the order in which they were taken; one with an Error stands for a contestant
@@ -54,46 +60,45 @@ func Run(ctx context.Context, p Plan) ([]Sample, error) {
 			return nil, errors.New("mode sep needs two CPUs and this process may use one; leave sep out of --mode")
 		}
 	}
-	r := &runner{Plan: &p, cpus: cpus, programs: map[string]string{}, failed: map[string]bool{}}
-	unavailable := r.build()
-	total := p.Rounds * p.Measurements()
+	p.setDefaults()
+	r := &runner{Plan: &p, cpus: cpus, programs: map[string]string{}, failed: map[slot]bool{}}
+	r.build()
+	total, done := p.Rounds*p.Measurements(), 0
 	for round := range p.Rounds {
 		for i, cell := range p.Cells {
 			for _, c := range p.Runs(cell) {
-				r.progress(len(r.samples), total, fmt.Sprintf("round %d: %s %s c%d %s", round+1, cell.Scenario, cell.Mode, cell.Conns, c.Name))
-				s := Sample{Cell: i, Contestant: c.Name, Round: round}
-				key := fmt.Sprintf("%d %s", i, c.Name)
-				switch {
-				case r.failed[key]:
-					// Kept as an empty sample so that the count adds up.
-					s.Error = leftOut
-				case unavailable[c.Name] != nil:
-					s.Error = unavailable[c.Name].Error()
-				default:
-					err := r.measure(ctx, c, cell, &s)
-					if ctx.Err() != nil {
-						return r.samples, context.Cause(ctx)
-					}
-					if err != nil {
-						s.Error = err.Error()
-					}
+				r.progress(done, total, fmt.Sprintf("round %d: %s %s c%d %s", round+1, cell.Scenario, cell.Mode, cell.Conns, c.Name))
+				if err := r.sample(ctx, c, i, round); err != nil {
+					return r.samples, err
 				}
-				r.failed[key] = s.Error != ""
-				r.samples = append(r.samples, s)
+				done++
 			}
 		}
 	}
 	r.progress(total, total, "")
-	return slices.DeleteFunc(r.samples, func(s Sample) bool { return s.Error == leftOut }), nil
+	return r.samples, nil
 }
 
-const leftOut = "left out after a failure"
-
-// The least that an idle measurement takes.
-const (
-	idleSettle = 300 * time.Millisecond
-	idleWindow = time.Second
-)
+// sample takes one sample unless c is left out of the cell. The error is for the whole run.
+func (r *runner) sample(ctx context.Context, c *contestant.Contestant, cell, round int) error {
+	at := slot{cell, c.Name}
+	if r.failed[at] {
+		return nil
+	}
+	s := Sample{Cell: cell, Contestant: c.Name, Round: round}
+	err := r.unavailable[c.Name]
+	if err == nil {
+		err = r.measure(ctx, c, r.Cells[cell], &s)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		s.Error, r.failed[at] = err.Error(), true
+	}
+	r.samples = append(r.samples, s)
+	return nil
+}
 
 func (r *runner) progress(done, total int, text string) {
 	if r.Progress != nil {
@@ -101,21 +106,20 @@ func (r *runner) progress(done, total int, text string) {
 	}
 }
 
-// build makes the programs and returns why some are not there.
-func (r *runner) build() map[string]error {
-	unavailable := map[string]error{}
+// build makes the programs.
+func (r *runner) build() {
+	r.unavailable = map[string]error{}
 	for _, c := range r.Contestants {
 		if c.Build == nil {
 			continue
 		}
 		path, err := c.Build(r.Sources, r.BuildDir)
 		if err != nil {
-			unavailable[c.Name] = err
+			r.unavailable[c.Name] = err
 			continue
 		}
 		r.programs[c.Name] = path
 	}
-	return unavailable
 }
 
 // placement gives the CPUs of server and load, -1 for any.
@@ -146,15 +150,14 @@ func (r *runner) measure(ctx context.Context, c *contestant.Contestant, cell Cel
 	if cell.Mode == Free && r.Procs > 0 {
 		env = append(env, "GOMAXPROCS="+strconv.Itoa(r.Procs))
 	}
-	srv, addr, err := startServer(ctx, r.serverCommand(c, cell.Scenario == load.Sink), env, serverCPU)
+	srv, addr, err := startServer(ctx, r.serverCommand(c, cell.Scenario == load.Sink), env, serverCPU, r.StartLimit)
 	if err != nil {
 		return err
 	}
 	cfg := load.Config{Addr: addr, ServerPID: srv.cmd.Process.Pid, Scenario: cell.Scenario, Conns: cell.Conns,
 		Size: cell.Size, Pipeline: cell.Pipeline, Warmup: r.Warmup, Window: r.Window}
 	if cell.Scenario == load.Idle {
-		// Settling takes as long as the runtime's housekeeping, however short the window is.
-		cfg.Warmup, cfg.Window = max(r.Warmup, idleSettle), max(r.Window, idleWindow)
+		cfg.Warmup, cfg.Window = r.Settle, r.IdleWindow
 	}
 	s.Result, err = r.load(ctx, cfg, loadCPU)
 	stopErr := srv.stop()
