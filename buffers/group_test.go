@@ -154,6 +154,7 @@ func TestGroupRing(t *testing.T) {
 	g.Detach()
 	require.Equal(t, 10, g.Stats().Free)
 	require.Zero(t, g.Stats().Provided)
+	require.PanicsWithValue(t, "buffers: buffer 0 filled while free", func() { g.Filled(0, 1) }, "a late completion")
 	g.Detach()
 	g.Attach(&fakeRing{})
 }

@@ -30,7 +30,7 @@ func TestPoolConfig(t *testing.T) {
 	require.Equal(t, []int{64 << 20, 1 << 20}, []int{s.MaxBytes, s.MaxSlab})
 	require.Equal(t, 128<<20, newPool(t, PoolConfig{MaxSlab: 128 << 20}).Stats().MaxBytes)
 	require.Equal(t, 64<<10, newPool(t, PoolConfig{MaxBytes: 100 << 10}).Stats().MaxSlab)
-	for _, c := range []PoolConfig{{MaxSlab: -1}, {MaxSlab: 256}, {MaxSlab: 3000}, {MaxSlab: 2 << 30}} {
+	for _, c := range []PoolConfig{{MaxSlab: -1}, {MaxSlab: 256}, {MaxSlab: 3000}, {MaxSlab: topSlab + 1}} {
 		_, err := NewPool(c)
 		require.ErrorContains(t, err, "PoolConfig.MaxSlab", "%+v", c)
 	}

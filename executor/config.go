@@ -19,6 +19,7 @@ const (
 	defaultInjectLimit  = 1 << 16
 	defaultStallAfter   = 2 * time.Millisecond
 	minStallAfter       = 100 * time.Microsecond
+	maxStallAfter       = time.Second // Shutdown waits for a look of the monitor
 	defaultDemoteAfter  = 3
 	defaultDemoteWindow = time.Second
 )
@@ -66,7 +67,7 @@ type Config struct {
 	// number of coroutines and are never refused.
 	InjectLimit int
 	// StallAfter is how long one task may hold its worker up while other work waits; the hand-over follows between
-	// once and twice this time. 0 means 2 ms; at least 100 µs.
+	// once and twice this time. 0 means 2 ms; 100 µs to 1 s.
 	StallAfter time.Duration
 	// DemoteAfter is the number of hand-overs within DemoteWindow of each other after which a coroutine becomes an
 	// ordinary goroutine; 0 means 3, < 0 never.
@@ -94,8 +95,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.StallAfter == 0 {
 		c.StallAfter = defaultStallAfter
 	}
-	if c.StallAfter < minStallAfter {
-		err = errors.Join(err, fmt.Errorf("executor: Config.StallAfter is %v: use 0 or at least %v", c.StallAfter, minStallAfter))
+	if c.StallAfter < minStallAfter || c.StallAfter > maxStallAfter {
+		err = errors.Join(err, fmt.Errorf("executor: Config.StallAfter is %v: use 0 for the default or %v to %v",
+			c.StallAfter, minStallAfter, maxStallAfter))
 	}
 	if c.DemoteAfter == 0 {
 		c.DemoteAfter = defaultDemoteAfter

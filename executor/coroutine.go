@@ -202,9 +202,12 @@ func (co *Coroutine) commit(e *Executor) {
 	switch {
 	case co.ended:
 		e.coroutineEnded()
-	case w == nil || !w.state.CompareAndSwap(waiterArmed, waiterAsleep):
-		// It yielded, or it was woken while it still ran.
-		co.home.enqueue(&co.task)
+	case w == nil:
+		// It yielded: to everything that is ready, and to what the next poll delivers. So it is not ready before
+		// the next turn.
+		co.home.inject(&co.task)
+	case !w.state.CompareAndSwap(waiterArmed, waiterAsleep):
+		co.home.enqueue(&co.task) // it was woken while it still ran
 	}
 }
 
@@ -234,7 +237,8 @@ func (w *Worker) carry(co *Coroutine) {
 	}()
 }
 
-// Yield lets the other ready tasks of the worker run first, or calls runtime.Gosched outside coroutines.
+// Yield lets the other ready tasks of the worker, and what its next poll delivers, run first. Outside coroutines it is
+// runtime.Gosched.
 func Yield() {
 	if co := Current(); co != nil {
 		co.suspend(nil)

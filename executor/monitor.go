@@ -36,8 +36,9 @@ type sighting struct {
 }
 
 const (
-	quietLooks = 4  // looks without any activity before it parks
-	longStalls = 16 // StallAfters after which a task is handed over in any case
+	lateNs     = 2_000_000 // beyond this and two StallAfters a look is late: sleeps are rounded up to a millisecond
+	quietLooks = 4         // looks without any activity before it parks
+	longStalls = 16        // StallAfters after which a task is handed over in any case
 )
 
 func newMonitor(e *Executor) *monitor {
@@ -55,7 +56,7 @@ func (m *monitor) run() {
 		before := clock.Now()
 		clock.Sleep(tick)
 		now := clock.Now()
-		m.look(now, now-before > 2*int64(tick))
+		m.look(now, now-before > 2*int64(tick)+lateNs)
 	}
 }
 

@@ -24,9 +24,13 @@ type runner struct {
 	co       *Coroutine // resumed now
 	task     *Task      // run now, when it is not a coroutine's
 	count    uint64     // tasks run, in stateTaskOne
-	woke     bool       // it made ordinary goroutines runnable in this turn
+	woke     int        // ordinary goroutines that it made runnable since it last let them run
+	busy     int        // turns since it slept or gave way
 	finished bool
 }
+
+// yieldEvery is the number of turns without a sleep after which a runner gives way to ordinary goroutines.
+const yieldEvery = 16
 
 // startRunner gives w to a new runner. The caller owns w, or has just deposed its runner.
 func (w *Worker) startRunner() {
@@ -103,8 +107,8 @@ func (r *runner) backToLoop() bool {
 
 // loop runs turns until the worker stops or the runner is deposed.
 //
-// A turn: commands, what others have injected, ready tasks up to the budget, timers, poll. The poll waits only when
-// nothing is ready and nothing can be stolen.
+// A turn: commands, what was injected (by others, or by a coroutine that yields), ready tasks up to the budget, timers,
+// poll. The poll waits only when nothing is ready, nothing was left and nothing can be stolen.
 func (r *runner) loop() {
 	w := r.w
 	for {
@@ -124,15 +128,35 @@ func (r *runner) loop() {
 		switch {
 		case w.stop.Load() && w.finish():
 			return
-		case !w.ready.empty() || w.steal():
+		case !w.ready.empty() || w.left() || w.steal():
+			// left: what was submitted must start even if others never stop leaving something.
 			w.poll(0)
-		case r.woke:
-			// Whom the runner made runnable waits on its P, which it would take into the system call.
-			r.woke = false
-			runtime.Gosched()
+			if r.busy++; r.woke > 0 || r.busy >= yieldEvery {
+				r.giveWay()
+			}
+		case r.woke > 0:
+			r.giveWay() // and look again: they may have left something
 		default:
+			r.busy = 0
 			w.sleep()
 		}
+	}
+}
+
+// schedTick is how often the Go scheduler looks at the global queue first, where Gosched puts the runner.
+const schedTick = 61
+
+// giveWay lets ordinary goroutines run. Those that the runner made runnable wait for its P, which it would take into
+// the system call that it waits in; and a worker that is never idle would keep the P until the runtime interferes,
+// which it does every 10 ms. One Gosched is not enough, as the scheduler may pick the runner again before them.
+func (r *runner) giveWay() {
+	n := 1
+	if r.woke > 0 {
+		n = r.woke/schedTick + 2
+	}
+	r.woke, r.busy = 0, 0
+	for ; n > 0; n-- {
+		runtime.Gosched()
 	}
 }
 
@@ -166,9 +190,8 @@ func (w *Worker) sleep() {
 		wait = max(0, time.Duration(next-w.e.clock.Now()))
 	}
 	if wait == 0 || w.left() {
-		w.sleeping.Store(0)
-		w.poll(0)
-		return
+		w.sleeping.Store(0) // no sleep after all
+		wait = 0
 	}
 	w.poll(wait)
 	w.sleeping.Store(0)

@@ -124,5 +124,5 @@ func (w *Waiter) unpark() {
 	} else if r = currentRunner(nil); r == nil {
 		return
 	}
-	r.woke = true
+	r.woke++
 }

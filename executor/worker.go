@@ -85,6 +85,11 @@ func (w *Worker) enqueue(t *Task) {
 		s.Leave()
 		return
 	}
+	w.inject(t)
+}
+
+// inject leaves a task that is in no queue for the next turn.
+func (w *Worker) inject(t *Task) {
 	if w.injected.push(t) {
 		w.rouse()
 	}

@@ -12,7 +12,7 @@ import (
 const (
 	defaultEvents = 256
 	defaultBurst  = 16
-	defaultBlock  = time.Millisecond
+	defaultBlock  = 200 * time.Microsecond
 
 	maxEvents = 1 << 16
 	maxBurst  = 1 << 16
@@ -28,9 +28,9 @@ type Config struct {
 	// Burst is how many completions the readers of one descriptor (Recv, RecvInto, Accept) may get in one Poll
 	// before the other descriptors have their turn. Default 16, at most 65536.
 	Burst int
-	// Block is how long a Poll with nothing to do stays inside the system call, which is the cheapest way to wait
-	// but may hold a P of the Go scheduler, before it parks the goroutine in the Go runtime's poller. Default 1 ms,
-	// at most 1 s.
+	// Block is how long a Poll with nothing to do may stay inside the system call, which is the cheapest way to wait
+	// while events come fast but holds a P of the Go scheduler, before it parks the goroutine in the Go runtime's
+	// poller. Default 200 µs, at most 1 s.
 	Block time.Duration
 }
 

@@ -81,6 +81,7 @@ func (r *Reactor) glance() {
 		return
 	}
 	r.take(r.epollNow())
+	r.busy()
 }
 
 // take notes the answer of an epoll_wait.

@@ -43,8 +43,9 @@ type Reactor struct {
 	timeout unix.Timespec
 
 	waker  waker
+	blocks bool            // the next wait blocks before it parks
 	parker *netpark.Parker // nil while not in use
-	unused int             // Polls that blocked since the parker was of use
+	unused int             // answers with events since it was of use
 
 	count    op.Stats // the worker's own; published at the end of each Poll
 	statsMu  sync.Mutex
@@ -64,7 +65,7 @@ func New(c Config) (*Reactor, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Reactor{cfg: c, group: group, epfd: -1, events: make([]unix.EpollEvent, c.Events)}
+	r := &Reactor{cfg: c, group: group, epfd: -1, events: make([]unix.EpollEvent, c.Events), blocks: true}
 	r.waker.fd = -1
 	if err := r.open(); err != nil {
 		r.release()

@@ -29,16 +29,35 @@ type getEventsArg struct {
 // of resources for now, reap and retry), EEXIST (not the thread that owns the ring), EBADFD (ring still disabled),
 // EBADF (closed). When entries were taken the end of the wait is not told; look at Ready.
 func (r *Ring) SubmitAndWait(waitNr uint32, timeout time.Duration) (submitted uint32, errno syscall.Errno) {
-	n := r.flush()
 	if waitNr == 0 {
-		if r.needsEnter() {
-			return r.enterNow(n, enterGetEvents)
-		}
-		if n == 0 {
-			return 0, 0
-		}
-		return r.enterNow(n, 0)
+		return r.submit()
 	}
+	return r.enterWait(waitNr, timeout, false)
+}
+
+// SubmitAndHold is SubmitAndWait without telling the Go scheduler: the caller keeps its P while it waits, so nothing
+// else runs on that P unless the runtime interrupts the wait by a signal (EINTR). For waits of some microseconds.
+func (r *Ring) SubmitAndHold(waitNr uint32, timeout time.Duration) (submitted uint32, errno syscall.Errno) {
+	if waitNr == 0 {
+		return r.submit()
+	}
+	return r.enterWait(waitNr, timeout, true)
+}
+
+// submit hands over what is queued, and enters the kernel only if there is a reason to.
+func (r *Ring) submit() (uint32, syscall.Errno) {
+	n := r.flush()
+	if r.needsEnter() {
+		return r.enterNow(n, enterGetEvents)
+	}
+	if n == 0 {
+		return 0, 0
+	}
+	return r.enterNow(n, 0)
+}
+
+func (r *Ring) enterWait(waitNr uint32, timeout time.Duration, hold bool) (uint32, syscall.Errno) {
+	n := r.flush()
 	flags := r.enterFlags | enterGetEvents
 	var arg unsafe.Pointer
 	var size uintptr
@@ -53,9 +72,16 @@ func (r *Ring) SubmitAndWait(waitNr uint32, timeout time.Duration) (submitted ui
 		size = unsafe.Sizeof(r.waitArg)
 		flags |= enterExtArg
 	}
+	var v uintptr
+	var errno syscall.Errno
 	// SAFETY: arg is nil or points into the ring; the conversion stands in the call's argument list.
-	v, _, errno := syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(n), uintptr(waitNr),
-		uintptr(flags), uintptr(arg), size)
+	if hold {
+		v, _, errno = syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(n), uintptr(waitNr),
+			uintptr(flags), uintptr(arg), size)
+	} else {
+		v, _, errno = syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(n), uintptr(waitNr),
+			uintptr(flags), uintptr(arg), size)
+	}
 	return r.entered(v, errno)
 }
 

@@ -46,7 +46,7 @@ func setupError(errno syscall.Errno, flags SetupFlags) error {
 	case syscall.EMFILE, syscall.ENFILE:
 		e.Cause = "no descriptor is left"
 		e.Remedy = "raise RLIMIT_NOFILE (ulimit -n) or fs.file-max"
-	case syscall.EBADF:
+	case syscall.EBADF, syscall.ENXIO:
 		e.Cause = "AttachFD is not an open ring"
 	default:
 		return blockedError("setup", errno)

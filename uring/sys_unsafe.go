@@ -20,6 +20,10 @@ func sysSetup(entries uint32, p *kernelParams) (int, syscall.Errno) {
 
 // sysRegister is io_uring_register(2). arg must have the layout that op wants.
 func sysRegister(fd int, op uint32, arg unsafe.Pointer, n uint32) (int, syscall.Errno) {
+	if fd < 0 && op != registerSendMsgRing {
+		// A closed ring. The kernel would take -1 for "no ring in particular".
+		return 0, syscall.EBADF
+	}
 	// SAFETY: the conversion stands in the call's argument list, so arg is kept alive and in place.
 	v, _, errno := syscall.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(fd), uintptr(op), uintptr(arg), uintptr(n), 0, 0)
 	if errno != 0 {

@@ -69,7 +69,7 @@ func round(r testing.TB, b op.Backend, all []*echoer, msg, buf []byte) {
 		}
 	}
 	for _, e := range all {
-		if n, err := unix.Read(e.peer, buf); n != len(msg) || err != nil || e.bad != 0 {
+		if n, err := fdReader(e.peer).Read(buf); n != len(msg) || err != nil || e.bad != 0 {
 			r.Fatal("echo failed: ", n, err, e.bad)
 		}
 	}
@@ -103,13 +103,13 @@ func noAllocations(r *rig) {
 
 // BenchEcho measures 64-byte echoes over conns connections through the backend alone, without an engine. An iteration
 // is one echo; the peers' system calls, one write and one read an echo, are included and the same for every backend.
-// It also reports the backend's system calls and completions a Poll.
+// It also reports the process's CPU time, the backend's system calls, and completions a Poll.
 func BenchEcho(b *testing.B, make New, conns int) {
 	r := newRig(b, make, buffers.GroupConfig{})
 	all := r.echoers(conns)
 	msg, buf := pattern(0, 64), pattern(0, 64)
 	round(b, r.b, all, msg, buf)
-	before := r.b.Stats()
+	before, cpu := r.b.Stats(), cpuTime()
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i := 0; i < b.N; i += conns {
@@ -117,8 +117,18 @@ func BenchEcho(b *testing.B, make New, conns int) {
 	}
 	b.StopTimer()
 	after := r.b.Stats()
+	b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N), "cpu-ns/op")
 	require.NotZero(b, after.Polls-before.Polls)
 	b.ReportMetric(float64(after.Syscalls-before.Syscalls)/float64(b.N), "syscalls/op")
 	b.ReportMetric(float64(after.Completed-before.Completed)/float64(after.Polls-before.Polls), "completions/poll")
 	stop(r, all)
+}
+
+// cpuTime is the CPU time that the process has used, in ns.
+func cpuTime() int64 {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts) != nil {
+		return 0
+	}
+	return ts.Nano()
 }

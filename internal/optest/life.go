@@ -4,6 +4,7 @@ package optest
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"syscall"
 
@@ -232,6 +233,7 @@ func wakeClosing(r *rig) {
 						return
 					default:
 						b.Wake()
+						runtime.Gosched()
 					}
 				}
 			})

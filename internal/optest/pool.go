@@ -3,6 +3,7 @@
 package optest
 
 import (
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -65,6 +66,8 @@ func refillElsewhere(r *rig) {
 	w.keep = true
 	r.submit(w)
 	starved := int64(0)
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for i := range 20 {
 		r.write(peer, pattern(i*5000, 5000))
 		for len(w.data) < (i+1)*5000 {
@@ -72,11 +75,11 @@ func refillElsewhere(r *rig) {
 			ended := w.ended()
 			l := w.leases
 			w.leases = nil
-			go func() {
+			wg.Go(func() {
 				for _, x := range l {
 					x.Release()
 				}
-			}()
+			})
 			if ended {
 				r.Equal(syscall.ENOBUFS, w.got[len(w.got)-1].errno)
 				// The release may have come before, so the refills are counted from the beginning: one for each.

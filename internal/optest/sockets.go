@@ -36,14 +36,14 @@ func (r *rig) socket() int {
 	return r.own(fd)
 }
 
-// plain makes a blocking TCP socket for the peer's side, whose calls fail after a while instead of hanging.
+// plain makes a blocking TCP socket for the peer's side.
 func (r *rig) plain() int {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	r.NoError(err)
-	r.guard(fd)
 	return r.own(fd)
 }
 
+// guard makes reads and writes of a blocking socket fail after a while instead of hanging.
 func (r *rig) guard(fd int) {
 	tv := unix.NsecToTimeval(int64(hangs))
 	r.NoError(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
@@ -66,10 +66,12 @@ func (r *rig) addrOf(fd int) *unix.SockaddrInet4 {
 	return sa.(*unix.SockaddrInet4)
 }
 
-// dial connects a plain socket to sa.
+// dial connects a plain socket to sa. It is guarded only then: with a time limit the kernel does not restart a connect
+// that the Go runtime's signals interrupt.
 func (r *rig) dial(sa unix.Sockaddr) int {
 	fd := r.plain()
 	r.NoError(unix.Connect(fd, sa))
+	r.guard(fd)
 	return fd
 }
 

@@ -36,7 +36,12 @@ type Backend struct {
 	woken     atomic.Bool
 
 	parker    *netpark.Parker
-	spinLimit time.Duration
+	idleAfter time.Duration
+	tick      uring.Timespec // idleAfter
+	ticking   bool           // the tick is armed
+	sinceTick int            // completions delivered
+	idle      bool
+	yield     bool     // let others have the P at the end of this Poll
 	late      []op.Ref // cancels that found the submission queue full
 	closed    bool
 	broken    error
@@ -60,7 +65,7 @@ func New(c Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{wakeFD: -1, spinLimit: c.IdleAfter}
+	b := &Backend{wakeFD: -1, idleAfter: c.IdleAfter, tick: uring.TimespecOf(c.IdleAfter)}
 	if err := b.open(c); err != nil {
 		b.release()
 		return nil, err
@@ -222,6 +227,7 @@ func (b *Backend) release() error {
 		errs = append(errs, b.parker.Close())
 	}
 	if b.bufRing != nil {
+		b.group.Detach() // a lease that is released from here on must not touch the ring's memory
 		errs = append(errs, b.bufRing.Close())
 	}
 	if b.ring != nil {

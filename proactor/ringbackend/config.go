@@ -20,15 +20,18 @@ type Config struct {
 	CQEntries uint32
 	// Buffers sizes the memory that receives fill.
 	Buffers buffers.GroupConfig
-	// IdleAfter is how long a worker with nothing to do waits inside io_uring_enter before it parks in the Go
-	// runtime's poller and gives its P back. Default 1 ms.
+	// IdleAfter is how long a worker with nothing to do waits inside io_uring_enter, once to twice, before it waits in
+	// the Go runtime's poller and gives its P back; also how often a busy one lets others have its P. Default 1 ms, 100 µs
+	// to 10 ms.
 	IdleAfter time.Duration
 }
 
 const (
 	defaultEntries   = 256
 	maxEntries       = 32768
+	minIdleAfter     = 100 * time.Microsecond
 	defaultIdleAfter = time.Millisecond
+	maxIdleAfter     = 10 * time.Millisecond
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -46,8 +49,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("ringbackend: Entries is %d, at most %d", c.Entries, maxEntries)
 	case c.CQEntries < c.Entries:
 		return c, fmt.Errorf("ringbackend: CQEntries is %d, less than Entries %d", c.CQEntries, c.Entries)
-	case c.IdleAfter < 0:
-		return c, fmt.Errorf("ringbackend: IdleAfter is %v, must not be negative", c.IdleAfter)
+	case c.IdleAfter < minIdleAfter || c.IdleAfter > maxIdleAfter:
+		return c, fmt.Errorf("ringbackend: IdleAfter is %v, must be from %v to %v, or 0", c.IdleAfter, minIdleAfter, maxIdleAfter)
 	}
 	return c, nil
 }

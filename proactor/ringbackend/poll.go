@@ -2,6 +2,7 @@ package ringbackend
 
 import (
 	"fmt"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 const (
 	nobody   op.Ref  = 0
 	wakeKind op.Kind = 0xff
+	tickKind op.Kind = 0xfe
 )
 
 // Poll hands the turn's submissions to the kernel in one system call and delivers what has completed.
@@ -24,68 +26,18 @@ func (b *Backend) Poll(wait time.Duration) (int, error) {
 		return 0, b.broken
 	}
 	b.prepareTurn()
-	b.flushAndWait(wait)
+	switch {
+	case wait != 0 && b.ring.Ready() == 0:
+		b.wait(wait)
+	case b.ring.Queued() > 0 || b.ring.TaskrunPending() || b.ring.Overflowed():
+		b.enter(0, 0)
+	}
 	n := b.reap()
+	if b.yield {
+		b.yield = false
+		runtime.Gosched()
+	}
 	return n, b.broken
-}
-
-// prepareTurn arms the wake-up and queues the cancels that were late.
-func (b *Backend) prepareTurn() {
-	if !b.wakeArmed && !b.closed {
-		b.armWake()
-	}
-	for len(b.late) > 0 {
-		s := b.ring.GetSQE()
-		if s == nil {
-			break
-		}
-		last := len(b.late) - 1
-		s.PrepCancel(uint64(b.late[last]), 0)
-		b.late = b.late[:last]
-	}
-}
-
-// armWake starts a multishot poll on the eventfd under a new identity, ending the one of the thread before.
-func (b *Backend) armWake() {
-	if b.wakeGen != 0 {
-		b.cancel(b.wakeRef())
-	}
-	s, err := b.sqe()
-	if err != nil {
-		return // the next turn tries again
-	}
-	b.wakeGen = (b.wakeGen + 1) | 1
-	s.PrepPollMultishot(b.wakeFD, unix.EPOLLIN)
-	s.UserData = uint64(b.wakeRef())
-	b.wakeArmed = true
-}
-
-func (b *Backend) wakeRef() op.Ref { return op.Ref(wakeKind)<<56 | op.Ref(b.wakeGen) }
-
-// flushAndWait enters the kernel unless there is no reason to. A worker that stays idle for spinLimit inside
-// the system call goes on waiting in the runtime's poller.
-func (b *Backend) flushAndWait(wait time.Duration) {
-	if wait == 0 || b.ring.Ready() > 0 {
-		if b.ring.Queued() > 0 || b.ring.TaskrunPending() || b.ring.Overflowed() {
-			b.enter(0, 0)
-		}
-		return
-	}
-	first := b.spinLimit
-	if wait > 0 && wait < first {
-		first = wait
-	}
-	if b.enter(1, first) != syscall.ETIME || b.broken != nil || b.ring.Ready() > 0 {
-		return
-	}
-	if wait > 0 {
-		if wait -= first; wait <= 0 {
-			return
-		}
-	}
-	if _, err := b.parker.Wait(max(wait, 0)); err != nil {
-		b.broken = fmt.Errorf("wait on io_uring: %w", err)
-	}
 }
 
 // noteThread records on which thread the system call that follows is made.
@@ -100,7 +52,8 @@ func (b *Backend) noteThread() {
 	b.fresh = b.fresh[:0]
 }
 
-// enter makes the system call. Errors that mean "not now" leave the rest of the queue for the next one.
+// enter makes the system call. Errors that mean "not now" leave the rest of the queue for the next one. A timeout < 0
+// is none.
 func (b *Backend) enter(waitNr uint32, timeout time.Duration) syscall.Errno {
 	b.noteThread()
 	b.stats.syscalls.Add(1)
@@ -111,7 +64,7 @@ func (b *Backend) enter(waitNr uint32, timeout time.Duration) syscall.Errno {
 	if waitNr == 0 {
 		_, errno = b.ring.SubmitAndReap()
 	} else {
-		_, errno = b.ring.SubmitAndWait(waitNr, timeout)
+		_, errno = b.ring.SubmitAndHold(waitNr, timeout)
 	}
 	switch errno {
 	case 0, syscall.ETIME, syscall.EINTR, syscall.EAGAIN, syscall.EBUSY:
@@ -133,6 +86,8 @@ func (b *Backend) reap() int {
 	}
 	b.ring.PublishHead()
 	if n > 0 {
+		b.idle = false
+		b.sinceTick += n
 		b.stats.polls.Add(1)
 		b.stats.completed.Add(uint64(n))
 		b.stats.inFlight.Store(int64(b.table.Len()))
@@ -202,14 +157,17 @@ func (b *Backend) followThread(ref op.Ref) {
 
 // unclaimed disposes of a completion without an operation: the backend's own, and late ones.
 func (b *Backend) unclaimed(ref op.Ref, cqe *uring.CQE) {
-	if ref.Kind() == wakeKind {
+	switch {
+	case ref.Kind() == wakeKind:
 		b.woken.Store(false)
 		if !cqe.More() && ref == b.wakeRef() {
 			b.wakeArmed = false
 		}
 		return
-	}
-	if ref == nobody {
+	case ref.Kind() == tickKind:
+		b.ticked()
+		return
+	case ref == nobody:
 		return
 	}
 	if id, ok := cqe.Buffer(); ok {
