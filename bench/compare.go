@@ -6,9 +6,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -99,8 +101,11 @@ func (f *flags) compare(cmd *cobra.Command) error {
 	fmt.Fprintf(out, "%d rounds, %v measured each, medians; × is the median of the ratios within each round\n",
 		p.Rounds, p.Window.Round(time.Millisecond))
 	p.Progress = progress(cmd.ErrOrStderr())
+	// Only here: the children, which run the same program, end at once when they are signalled.
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	// What was measured before an interrupt is still worth showing.
-	samples, runErr := suite.Run(cmd.Context(), *p)
+	samples, runErr := suite.Run(ctx, *p)
 	if runErr != nil && len(samples) == 0 {
 		return runErr
 	}
