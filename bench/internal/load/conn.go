@@ -10,10 +10,12 @@ import (
 
 // conn is one connection of the echo load. Invariants: sent-received messages are in flight, at most len(sentAt);
 // sentAt[seq%len] is when message seq was handed to write; carry is the beginning of message received; pending is
-// what write did not take, and the connection waits for EPOLLOUT exactly while it is not empty.
+// what write did not take, and the connection waits for EPOLLOUT exactly while it is not empty; due is how many messages
+// are to be sent at the end of the turn, and the connection is in loop.due exactly while it is not 0.
 type conn struct {
 	fd             int32
 	id             int
+	due            int
 	sent, received uint64
 	sentAt         []int64
 	carry          []byte
@@ -54,6 +56,22 @@ func (l *loop) send(c *conn, n int, now int64) error {
 	return nil
 }
 
+// sendDue sends what this turn's echoes gave rise to. All of it leaves together, after everything that had arrived was
+// read, as segments from many peers arrive together at a network card: the server has the chance to batch, and is not
+// made to run once per message when it shares the CPU.
+func (l *loop) sendDue() error {
+	for _, id := range l.due {
+		c := &l.conns[id]
+		n := c.due
+		c.due = 0
+		if err := l.send(c, n, l.now()); err != nil {
+			return err
+		}
+	}
+	l.due = l.due[:0]
+	return nil
+}
+
 // flush writes what is pending.
 func (l *loop) flush(c *conn) error {
 	if len(c.pending) == 0 {
@@ -73,7 +91,7 @@ func (l *loop) flush(c *conn) error {
 	return nil
 }
 
-// receive reads what is there and answers each finished message by a new one unless the loop is draining.
+// receive reads what is there; each finished message is to be followed by a new one, unless the loop says otherwise.
 func (l *loop) receive(c *conn) error {
 	for {
 		n, e := read(c.fd, l.rbuf)
@@ -85,16 +103,16 @@ func (l *loop) receive(c *conn) error {
 		case n == 0:
 			return fmt.Errorf("connection %d: %w: %w", c.id, errEnded, io.ErrUnexpectedEOF)
 		}
-		now := l.now()
-		done, err := l.take(c, l.rbuf[:n], now)
+		done, err := l.take(c, l.rbuf[:n], l.now())
 		if err != nil {
 			return err
 		}
 		l.progress += uint64(n)
 		if done > 0 && !l.once {
-			if err := l.send(c, done, now); err != nil {
-				return err
+			if c.due == 0 {
+				l.due = append(l.due, c.id)
 			}
+			c.due += done
 		}
 		if n < len(l.rbuf) {
 			return nil

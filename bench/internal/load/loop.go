@@ -32,7 +32,9 @@ type loop struct {
 	scratch []byte
 	events  []unix.EpollEvent
 	base    time.Time
-	hist    *hdrhistogram.Histogram
+	// due lists the connections that have messages to send at the end of the turn.
+	due  []int
+	hist *hdrhistogram.Histogram
 
 	// once: finished messages are not followed by new ones.
 	once      bool
@@ -107,7 +109,7 @@ func (l *loop) turn(ms int, f func(c *conn, events uint32) error) error {
 			return err
 		}
 	}
-	return nil
+	return l.sendDue()
 }
 
 func (l *loop) echoEvent(c *conn, events uint32) error {

@@ -22,7 +22,6 @@ func Run(cfg Config) (Result, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	defer yieldToServer()()
 	l, err := newLoop(cfg)
 	if err != nil {
 		return Result{}, err
@@ -35,23 +34,6 @@ func Run(cfg Config) (Result, error) {
 		return l.idle()
 	default:
 		return l.echo()
-	}
-}
-
-// yieldToServer makes this thread one that never takes the CPU from another by waking up (SCHED_BATCH, sched(7)),
-// until the function returned is called. Where server and load share a CPU the load stands for peers on other
-// machines: an echo that arrives there does not stop the server in the middle of its batch.
-func yieldToServer() (restore func()) {
-	before, err := unix.SchedGetAttr(0, 0)
-	if err != nil {
-		return func() {}
-	}
-	batch := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH, Nice: before.Nice}
-	if unix.SchedSetAttr(0, &batch, 0) != nil {
-		return func() {}
-	}
-	return func() {
-		unix.SchedSetAttr(0, before, 0) //nolint:errcheck // it was this thread's own policy
 	}
 }
 

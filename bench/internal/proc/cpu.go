@@ -36,25 +36,51 @@ func CPUs() ([]int, error) {
 	return cpus, nil
 }
 
-// StartOn starts cmd bound to one CPU, or unbound when cpu < 0. The child is bound before its first instruction, so
-// that a Go program in it sees one CPU and sets GOMAXPROCS to 1.
-func StartOn(cpu int, cmd *exec.Cmd) error {
-	if cpu < 0 {
-		return cmd.Start()
+// Placement is how a process is to be scheduled.
+type Placement struct {
+	// CPU is the only one that it may run on; < 0 for any.
+	CPU int
+	// Batch keeps it from taking the CPU from another process by waking up (SCHED_BATCH, sched(7)).
+	Batch bool
+}
+
+// Start starts cmd with placement p, which holds from its first instruction on: a Go program bound to one CPU sees one
+// and sets GOMAXPROCS to 1.
+func Start(p Placement, cmd *exec.Cmd) error {
+	started := make(chan error)
+	go func() {
+		// A child inherits what holds for the thread that forks it. This thread is never unlocked, so it ends with
+		// the goroutine and nobody else gets it.
+		runtime.LockOSThread()
+		if err := p.apply(); err != nil {
+			started <- err
+			return
+		}
+		started <- cmd.Start()
+	}()
+	return <-started
+}
+
+// apply changes the calling thread.
+func (p Placement) apply() error {
+	if p.CPU >= 0 {
+		var one unix.CPUSet
+		one.Set(p.CPU)
+		if err := unix.SchedSetaffinity(0, &one); err != nil {
+			return fmt.Errorf("binding to CPU %d: %w", p.CPU, err)
+		}
 	}
-	// A child inherits the affinity of the thread that forks it.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var before, one unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &before); err != nil {
-		return fmt.Errorf("reading the CPU affinity: %w", err)
+	if p.Batch {
+		a, err := unix.SchedGetAttr(0, 0)
+		if err != nil {
+			return fmt.Errorf("reading the scheduling policy: %w", err)
+		}
+		a.Policy = unix.SCHED_BATCH
+		if err := unix.SchedSetAttr(0, a, 0); err != nil {
+			return fmt.Errorf("setting the scheduling policy SCHED_BATCH: %w", err)
+		}
 	}
-	one.Set(cpu)
-	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return fmt.Errorf("binding to CPU %d: %w", cpu, err)
-	}
-	defer unix.SchedSetaffinity(0, &before) //nolint:errcheck // it was this thread's own mask
-	return cmd.Start()
+	return nil
 }
 
 // RaiseFileLimit lifts the soft limit of open files to the hard one and returns it.

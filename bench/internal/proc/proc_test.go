@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -41,7 +42,7 @@ func TestCPUTimeOfNobody(t *testing.T) {
 	require.ErrorContains(t, err, "CPU time of process")
 }
 
-func TestStartOnBindsTheChildOnly(t *testing.T) {
+func TestStartBindsTheChildOnly(t *testing.T) {
 	cpus, err := CPUs()
 	require.NoError(t, err)
 	require.Len(t, cpus, runtime.NumCPU())
@@ -49,7 +50,7 @@ func TestStartOnBindsTheChildOnly(t *testing.T) {
 		cmd := exec.Command("sh", "-c", "grep Cpus_allowed_list /proc/self/status")
 		var out strings.Builder
 		cmd.Stdout = &out
-		require.NoError(t, StartOn(cpu, cmd))
+		require.NoError(t, Start(Placement{CPU: cpu}, cmd))
 		require.NoError(t, cmd.Wait())
 		_, got, _ := strings.Cut(out.String(), ":")
 		require.Equal(t, strconv.Itoa(cpu), strings.TrimSpace(got))
@@ -59,8 +60,22 @@ func TestStartOnBindsTheChildOnly(t *testing.T) {
 	require.Equal(t, cpus, after)
 }
 
+func TestStartWithPolicy(t *testing.T) {
+	for _, batch := range []bool{false, true} {
+		cmd := exec.Command("cat")
+		in, err := cmd.StdinPipe()
+		require.NoError(t, err)
+		require.NoError(t, Start(Placement{CPU: -1, Batch: batch}, cmd))
+		a, err := unix.SchedGetAttr(cmd.Process.Pid, 0)
+		require.NoError(t, err)
+		require.Equal(t, batch, a.Policy == unix.SCHED_BATCH)
+		in.Close()
+		require.NoError(t, cmd.Wait())
+	}
+}
+
 func TestStartOnACPUThatIsNotThere(t *testing.T) {
-	require.ErrorContains(t, StartOn(1000, exec.Command("true")), "binding to CPU 1000")
+	require.ErrorContains(t, Start(Placement{CPU: 1000}, exec.Command("true")), "binding to CPU 1000")
 }
 
 func TestMemorySeesAPage(t *testing.T) {

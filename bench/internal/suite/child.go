@@ -43,7 +43,7 @@ type server struct {
 }
 
 // startServer starts a server and waits until it listens.
-func startServer(ctx context.Context, argv, env []string, cpu int, limit time.Duration) (*server, string, error) {
+func startServer(ctx context.Context, argv, env []string, at proc.Placement, limit time.Duration) (*server, string, error) {
 	s := &server{
 		cmd:  exec.CommandContext(ctx, argv[0], argv[1:]...),
 		addr: make(chan string, 1),
@@ -61,7 +61,7 @@ func startServer(ctx context.Context, argv, env []string, cpu int, limit time.Du
 	if err != nil {
 		return nil, "", err
 	}
-	if err := proc.StartOn(cpu, s.cmd); err != nil {
+	if err := proc.Start(at, s.cmd); err != nil {
 		return nil, "", err
 	}
 	go s.follow(stdout)

@@ -14,7 +14,8 @@ import (
 type Mode string
 
 const (
-	// Same binds both to one CPU; a Go server's GOMAXPROCS is 1. The steadiest figures.
+	// Same binds both to one CPU, where neither interrupts the other; a Go server's GOMAXPROCS is 1. The steadiest
+	// figures, at the largest batches.
 	Same Mode = "same"
 	// Sep binds each to a CPU of its own; a Go server's GOMAXPROCS is 1.
 	Sep Mode = "sep"

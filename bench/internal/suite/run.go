@@ -122,16 +122,19 @@ func (r *runner) build() {
 	}
 }
 
-// placement gives the CPUs of server and load, -1 for any.
-func (r *runner) placement(m Mode) (server, load int) {
+// placement says where server and load run. The load stands for peers on other machines, so it never interrupts the
+// server by waking up. On a shared CPU the server does not interrupt the load either: each then works off all that has
+// arrived, and a request's cost does not depend on the accident of who woke whom.
+func (r *runner) placement(m Mode) (server, load proc.Placement) {
+	server, load = proc.Placement{CPU: -1}, proc.Placement{CPU: -1, Batch: true}
 	switch m {
 	case Same:
-		return r.cpus[0], r.cpus[0]
+		server.CPU, load.CPU = r.cpus[0], r.cpus[0]
+		server.Batch = true
 	case Sep:
-		return r.cpus[0], r.cpus[1]
-	default:
-		return -1, -1
+		server.CPU, load.CPU = r.cpus[0], r.cpus[1]
 	}
+	return server, load
 }
 
 func (r *runner) serverCommand(c *contestant.Contestant, sink bool) []string {
@@ -145,12 +148,12 @@ func (r *runner) serverCommand(c *contestant.Contestant, sink bool) []string {
 }
 
 func (r *runner) measure(ctx context.Context, c *contestant.Contestant, cell Cell, s *Sample) error {
-	serverCPU, loadCPU := r.placement(cell.Mode)
+	serverAt, loadAt := r.placement(cell.Mode)
 	env := environment(c.Env...)
 	if cell.Mode == Free && r.Procs > 0 {
 		env = append(env, "GOMAXPROCS="+strconv.Itoa(r.Procs))
 	}
-	srv, addr, err := startServer(ctx, r.serverCommand(c, cell.Scenario == load.Sink), env, serverCPU, r.StartLimit)
+	srv, addr, err := startServer(ctx, r.serverCommand(c, cell.Scenario == load.Sink), env, serverAt, r.StartLimit)
 	if err != nil {
 		return err
 	}
@@ -159,7 +162,7 @@ func (r *runner) measure(ctx context.Context, c *contestant.Contestant, cell Cel
 	if cell.Scenario == load.Idle {
 		cfg.Warmup, cfg.Window = r.Settle, r.IdleWindow
 	}
-	s.Result, err = r.load(ctx, cfg, loadCPU)
+	s.Result, err = r.load(ctx, cfg, loadAt)
 	stopErr := srv.stop()
 	if err = errors.Join(err, stopErr); err != nil {
 		return err
@@ -171,7 +174,7 @@ func (r *runner) measure(ctx context.Context, c *contestant.Contestant, cell Cel
 }
 
 // load runs a load generator to its end.
-func (r *runner) load(ctx context.Context, cfg load.Config, cpu int) (res load.Result, err error) {
+func (r *runner) load(ctx context.Context, cfg load.Config, at proc.Placement) (res load.Result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*cfg.Warmup+cfg.Window+loadMargin)
 	defer cancel()
 	argv := append(slices.Clone(r.Self), LoadArgs(cfg)...)
@@ -182,7 +185,7 @@ func (r *runner) load(ctx context.Context, cfg load.Config, cpu int) (res load.R
 	var stderr head
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	cmd.WaitDelay = stopLimit
-	if err := proc.StartOn(cpu, cmd); err != nil {
+	if err := proc.Start(at, cmd); err != nil {
 		return res, fmt.Errorf("load generator: %w", err)
 	}
 	if err := cmd.Wait(); err != nil {
