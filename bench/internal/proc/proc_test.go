@@ -26,15 +26,20 @@ func TestCPUTimeGrowsOnlyWithWork(t *testing.T) {
 }
 
 func TestCPUTimeOfAnother(t *testing.T) {
-	cmd := exec.Command("cat")
+	cmd := exec.Command("sh", "-c", "echo ready; cat")
 	in, err := cmd.StdinPipe()
 	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	defer cmd.Wait()
-	defer in.Close()
+	// Having said something it has used some.
+	_, err = out.Read(make([]byte, 16))
+	require.NoError(t, err)
 	d, err := CPUTime(cmd.Process.Pid)
 	require.NoError(t, err)
 	require.Positive(t, d)
+	in.Close()
+	require.NoError(t, cmd.Wait())
 }
 
 func TestCPUTimeOfNobody(t *testing.T) {
