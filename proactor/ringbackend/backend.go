@@ -3,6 +3,7 @@ package ringbackend
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -30,13 +31,15 @@ type Backend struct {
 	fresh   []uint32
 	thread  int32
 
+	wakeMu    sync.Mutex // held around a write, so that wakeFD is not closed under it
 	wakeFD    int
 	wakeGen   uint32 // identity of the wake-up poll in flight
 	wakeArmed bool
 	woken     atomic.Bool // Wake was called, and its event not seen yet
 	awoken    bool        // the event was seen; ends the Poll
 
-	parker    *netpark.Parker
+	parker    *netpark.Parker // nil while not needed
+	unparked  int             // waits since it was used
 	idleAfter time.Duration
 	tick      uring.Timespec // idleAfter
 	ticking   bool           // the tick is armed
@@ -93,10 +96,7 @@ func (b *Backend) open(c Config) (err error) {
 	if b.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return fmt.Errorf("eventfd: %w", err)
 	}
-	b.parker, err = netpark.New(b.ring.FD(), "io_uring", func() bool {
-		return b.ring.Ready() > 0 || b.ring.Overflowed()
-	})
-	return err
+	return nil
 }
 
 // Submit prepares o; the next Poll, or a full submission queue, tells the kernel.
@@ -172,9 +172,14 @@ func (b *Backend) Wake() {
 	if b.woken.Swap(true) {
 		return
 	}
-	one := [8]byte{1} // in either byte order a counter that is not zero
-	_, _ = unix.Write(b.wakeFD, one[:])
+	b.wakeMu.Lock()
+	defer b.wakeMu.Unlock()
+	if b.wakeFD >= 0 {
+		_, _ = unix.Write(b.wakeFD, one)
+	}
 }
+
+var one = []byte{1, 0, 0, 0, 0, 0, 0, 0} // in either byte order a counter that is not zero
 
 // Buffers is the pool behind the provided-buffer ring.
 func (b *Backend) Buffers() *buffers.Group { return b.group }
@@ -229,9 +234,7 @@ func (b *Backend) Close() error {
 func (b *Backend) release() error {
 	b.released = true
 	var errs []error
-	if b.parker != nil {
-		errs = append(errs, b.parker.Close())
-	}
+	b.unpark()
 	if b.bufRing != nil {
 		b.group.Detach() // a lease that is released from here on must not touch the ring's memory
 		errs = append(errs, b.bufRing.Close())
@@ -239,10 +242,12 @@ func (b *Backend) release() error {
 	if b.ring != nil {
 		errs = append(errs, b.ring.Close())
 	}
+	b.wakeMu.Lock()
 	if b.wakeFD >= 0 {
 		errs = append(errs, unix.Close(b.wakeFD))
 		b.wakeFD = -1
 	}
+	b.wakeMu.Unlock()
 	if b.group != nil {
 		errs = append(errs, b.group.Close())
 	}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ouro-io/ouro/internal/netpark"
 	"github.com/ouro-io/ouro/internal/op"
 )
 
@@ -22,6 +23,9 @@ import (
 // CPU per request with a time-out of 100 µs, 0.91× without, one connection on one CPU). Instead one timeout
 // operation ticks every idleAfter. At each tick others may have the P if it is the only one, and a worker for which nothing happened between
 // two ticks is idle: it waits in the runtime's poller, without a P, a thread or a timer, until something happens.
+//
+// As long as the ring is registered with the runtime's poller, each completion also wakes the thread that waits there,
+// for nothing. So it is registered when the worker parks, and taken out after some turns without.
 
 // wait waits for a completion at most for limit, without limit when < 0. What is queued is handed over first.
 func (b *Backend) wait(limit time.Duration) {
@@ -32,15 +36,52 @@ func (b *Backend) wait(limit time.Duration) {
 		if b.ring.Ready() > 0 || b.broken != nil {
 			return
 		}
-		if _, err := b.parker.Wait(max(limit, 0)); err != nil {
-			b.broken = fmt.Errorf("wait on io_uring: %w", err)
-		}
+		b.park(limit)
 		return
 	}
+	b.unparkLater()
 	if limit >= b.idleAfter {
 		limit = -1 // the tick comes first
 	}
 	b.enter(1, limit)
+}
+
+// park waits in the runtime's poller.
+func (b *Backend) park(limit time.Duration) {
+	if b.parker == nil {
+		p, err := netpark.New(b.ring.FD(), "io_uring", b.somethingReady)
+		if err != nil {
+			// Out of descriptors, most likely. Waiting in the system call is no less correct.
+			b.enter(1, limit)
+			return
+		}
+		b.parker = p
+	}
+	b.unparked = 0
+	if _, err := b.parker.Wait(max(limit, 0)); err != nil {
+		b.broken = fmt.Errorf("wait on io_uring: %w", err)
+	}
+}
+
+func (b *Backend) somethingReady() bool { return b.ring.Ready() > 0 || b.ring.Overflowed() }
+
+// unparkAfter is the number of waits in the system call after which the parker goes.
+const unparkAfter = 4
+
+func (b *Backend) unparkLater() {
+	if b.parker == nil {
+		return
+	}
+	if b.unparked++; b.unparked >= unparkAfter {
+		b.unpark()
+	}
+}
+
+func (b *Backend) unpark() {
+	if b.parker != nil {
+		_ = b.parker.Close()
+		b.parker = nil
+	}
 }
 
 // prepareTurn arms what ends a wait, and queues the cancels that were late.
