@@ -156,7 +156,7 @@ func (c *Conn) awaitTurn() error {
 			return nil
 		}
 		if c.rerr != nil {
-			return c.rerr
+			return c.readError()
 		}
 		c.waitForData()
 	}
@@ -231,7 +231,7 @@ func (c *Conn) awaitWriteTurn() error {
 			return os.ErrDeadlineExceeded
 		}
 		if c.werr != nil {
-			return c.werr
+			return c.writeError()
 		}
 		if !c.writing && len(c.out) == 0 {
 			return nil
@@ -288,7 +288,7 @@ func (c *Conn) endWrite(want int) (int, error) {
 		case c.closed:
 			err = ErrClosed
 		case c.werr != nil:
-			err = c.werr
+			err = c.writeError()
 		default:
 			err = os.ErrDeadlineExceeded
 		}

@@ -1,0 +1,374 @@
+package net
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+var past = time.Unix(1, 0)
+
+// soon is a deadline that is meant to expire.
+func soon() time.Time { return time.Now().Add(30 * time.Millisecond) }
+
+func TestClosed(t *testing.T) {
+	for _, network := range []string{"tcp", "tcp4"} {
+		compare(t, func(r *record) {
+			c, _ := r.pair(network)
+			raw, err := c.SyscallConn()
+			r.err("syscallconn", err)
+			r.err("close", c.Close())
+			b := make([]byte, 8)
+			n, err := c.Read(b)
+			r.note("read", int64(n), err)
+			n, err = c.Read(nil)
+			r.note("read nothing", int64(n), err)
+			n, err = c.Write(b)
+			r.note("write", int64(n), err)
+			n, err = c.Write(nil)
+			r.note("write nothing", int64(n), err)
+			r.err("close again", c.Close())
+			r.err("deadline", c.SetDeadline(soon()))
+			r.err("read deadline", c.SetReadDeadline(soon()))
+			r.err("write deadline", c.SetWriteDeadline(time.Time{}))
+			r.err("close read", c.CloseRead())
+			r.err("close write", c.CloseWrite())
+			r.err("linger", c.SetLinger(1))
+			r.err("keep-alive", c.SetKeepAlive(true))
+			r.err("keep-alive period", c.SetKeepAlivePeriod(time.Second))
+			r.err("keep-alive config", c.SetKeepAliveConfig(KeepAliveConfig{Enable: true}))
+			r.err("no delay", c.SetNoDelay(true))
+			r.err("read buffer", c.SetReadBuffer(4096))
+			r.err("write buffer", c.SetWriteBuffer(4096))
+			_, err = c.File()
+			r.err("file", err)
+			_, err = c.MultipathTCP()
+			r.err("multipath", err)
+			r.err("raw control", raw.Control(func(uintptr) {}))
+			r.err("raw read", raw.Read(func(uintptr) bool { return true }))
+			r.err("raw write", raw.Write(func(uintptr) bool { return true }))
+			m, err := c.WriteTo(io.Discard)
+			r.note("write to", m, err)
+			m, err = c.ReadFrom(strings.NewReader("hello"))
+			r.note("read from", m, err)
+		})
+	}
+}
+
+func TestOptions(t *testing.T) {
+	compare(t, func(r *record) {
+		c, _ := r.pair("tcp")
+		r.err("linger", c.SetLinger(1))
+		r.err("linger", c.SetLinger(-1))
+		r.err("keep-alive", c.SetKeepAlive(false))
+		r.err("keep-alive period", c.SetKeepAlivePeriod(1<<50))
+		r.err("keep-alive config", c.SetKeepAliveConfig(KeepAliveConfig{Enable: true, Count: 1 << 20}))
+		r.err("no delay", c.SetNoDelay(false))
+		r.err("read buffer", c.SetReadBuffer(4096))
+		uses, err := c.MultipathTCP()
+		r.err("multipath", err)
+		require.False(r.t, uses)
+	})
+}
+
+func TestDeadlines(t *testing.T) {
+	compare(t, func(r *record) {
+		c, s := r.pair("tcp")
+		b := make([]byte, 8)
+		_, err := s.Write([]byte("hello"))
+		r.err("peer's write", err)
+		// A deadline that is over counts even when there is data.
+		r.err("past", c.SetDeadline(past))
+		n, err := c.Read(b)
+		r.note("read", int64(n), err)
+		n, err = c.Write(b)
+		r.note("write", int64(n), err)
+		r.err("reset", c.SetDeadline(time.Time{}))
+		n, err = io.ReadFull(c, b[:5])
+		r.note("read", int64(n), err)
+		r.err("expiring", c.SetReadDeadline(soon()))
+		n, err = c.Read(b)
+		r.note("read", int64(n), err)
+		n, err = c.Write(b)
+		r.note("write, no deadline", int64(n), err)
+		r.err("write buffer", c.SetWriteBuffer(4096))
+		large := make([]byte, 64<<20)
+		r.err("expiring", c.SetWriteDeadline(time.Now().Add(200*time.Millisecond)))
+		n, err = c.Write(large)
+		require.Greater(r.t, n, 0)
+		r.err("write", err)
+		n, err = c.Write(b)
+		r.note("write again", int64(n), err)
+	})
+}
+
+func TestDeadlineWhileWaiting(t *testing.T) {
+	compare(t, func(r *record) {
+		c, s := r.pair("tcp")
+		for range 3 {
+			read := make(chan error, 1)
+			go func() {
+				_, err := c.Read(make([]byte, 8))
+				read <- err
+			}()
+			r.err("far", c.SetReadDeadline(time.Now().Add(time.Hour)))
+			r.err("past", c.SetReadDeadline(past))
+			r.err("read", <-read)
+			r.err("none", c.SetReadDeadline(time.Time{}))
+		}
+		// The connection still works.
+		_, err := s.Write([]byte("x"))
+		r.err("peer's write", err)
+		n, err := c.Read(make([]byte, 8))
+		r.note("read", int64(n), err)
+	})
+}
+
+func TestCloseWhileWaiting(t *testing.T) {
+	compare(t, func(r *record) {
+		c, _ := r.pair("tcp")
+		read, write := make(chan error, 1), make(chan error, 1)
+		began := make(chan bool, 2)
+		go func() {
+			began <- true
+			_, err := c.Read(make([]byte, 8))
+			read <- err
+		}()
+		go func() {
+			began <- true
+			_, err := c.Write(make([]byte, 64<<20))
+			write <- err
+		}()
+		<-began
+		<-began
+		time.Sleep(10 * time.Millisecond) // so that most runs find both inside; either way the result is the same
+		r.err("close", c.Close())
+		r.err("read", <-read)
+		r.err("write", <-write)
+	})
+}
+
+func TestEndOfStream(t *testing.T) {
+	compare(t, func(r *record) {
+		c, s := r.pair("tcp")
+		b := make([]byte, 8)
+		_, err := s.Write([]byte("bye"))
+		r.err("peer's write", err)
+		r.err("peer's close write", s.CloseWrite())
+		n, err := io.ReadFull(c, b[:3])
+		r.note("read", int64(n), err)
+		for range 2 {
+			n, err = c.Read(b)
+			r.note("read at the end", int64(n), err)
+		}
+		// The other half still works.
+		_, err = c.Write([]byte("well"))
+		r.err("write", err)
+		n, err = io.ReadFull(s, b[:4])
+		r.note("peer's read", int64(n), err)
+		r.err("close write", c.CloseWrite())
+		n, err = s.Read(b)
+		r.note("peer's read at the end", int64(n), err)
+		n, err = c.Write(b)
+		r.note("write after close write", int64(n), err)
+		r.err("close", c.Close())
+	})
+}
+
+func TestCloseRead(t *testing.T) {
+	compare(t, func(r *record) {
+		c, _ := r.pair("tcp")
+		read := make(chan error, 1)
+		go func() {
+			_, err := c.Read(make([]byte, 8))
+			read <- err
+		}()
+		r.err("close read", c.CloseRead())
+		r.err("read", <-read)
+		_, err := c.Read(make([]byte, 8))
+		r.err("read again", err)
+		_, err = c.Write([]byte("x"))
+		r.err("write", err)
+	})
+}
+
+// reset has s reset c, and waits until the reset has arrived.
+func reset(r *record, c, s tcpConn) {
+	r.err("peer's linger", s.SetLinger(0))
+	r.err("peer's close", s.Close())
+	raw, err := c.SyscallConn()
+	require.NoError(r.t, err)
+	const tcpClose = 7 // linux/tcp.h
+	require.Eventually(r.t, func() bool {
+		var info *unix.TCPInfo
+		var failed error
+		err := raw.Control(func(fd uintptr) { info, failed = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
+		return err == nil && failed == nil && info.State == tcpClose
+	}, 10*time.Second, time.Millisecond)
+}
+
+func TestReset(t *testing.T) {
+	for name, body := range map[string]func(r *record, c, s tcpConn){
+		"read": func(r *record, c, s tcpConn) {
+			reset(r, c, s)
+			n, err := c.Read(make([]byte, 8))
+			r.note("read", int64(n), err)
+		},
+		"read waiting": func(r *record, c, s tcpConn) {
+			read := make(chan error, 1)
+			go func() {
+				_, err := c.Read(make([]byte, 8))
+				read <- err
+			}()
+			reset(r, c, s)
+			r.err("read", <-read)
+		},
+		"write": func(r *record, c, s tcpConn) {
+			reset(r, c, s)
+			n, err := c.Write(make([]byte, 8))
+			r.note("write", int64(n), err)
+			n, err = c.Write(make([]byte, 8))
+			r.note("write again", int64(n), err)
+		},
+		"write after reading": func(r *record, c, s tcpConn) {
+			_, err := s.Write([]byte("x"))
+			r.err("peer's write", err)
+			_, err = c.Read(make([]byte, 8))
+			r.err("read", err)
+			reset(r, c, s)
+			// The receive that is armed may have taken the error from the socket and not come back yet. The standard
+			// library answers EPIPE as well when another goroutine reads.
+			n, err := c.Write(make([]byte, 8))
+			require.True(r.t, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE), err)
+			r.note("write", int64(n), nil)
+		},
+		"read after write": func(r *record, c, s tcpConn) {
+			reset(r, c, s)
+			n, err := c.Write(make([]byte, 8))
+			r.note("write", int64(n), err)
+			n, err = c.Read(make([]byte, 8))
+			r.note("read", int64(n), err)
+		},
+		"read twice": func(r *record, c, s tcpConn) {
+			reset(r, c, s)
+			n, err := c.Read(make([]byte, 8))
+			r.note("read", int64(n), err)
+			n, err = c.Read(make([]byte, 8))
+			r.note("read again", int64(n), err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			compare(t, func(r *record) {
+				c, s := r.pair("tcp")
+				body(r, c, s)
+			})
+		})
+	}
+}
+
+func TestDialErrors(t *testing.T) {
+	compare(t, func(r *record) {
+		l, err := r.api.listen("tcp", "127.0.0.1:0")
+		require.NoError(r.t, err)
+		address := l.Addr().String()
+		r.name(address, "ADDRESS")
+		_, err = r.api.listen("tcp", address)
+		r.err("listen twice", err)
+		_, err = r.api.timeout("tcp", address, time.Nanosecond)
+		r.err("timeout", err)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, err = r.api.context(ctx, "tcp", address)
+		r.err("cancelled", err)
+		r.err("close", l.Close())
+		_, err = r.api.dial("tcp", address)
+		r.err("refused", err)
+		_, err = r.api.dial("tcp6", address)
+		r.err("wrong family", err)
+		for _, bad := range []string{"127.0.0.1:99999", "127.0.0.1", "", "[::1", "127.0.0.1:no-such-service"} {
+			_, err = r.api.dial("tcp", bad)
+			r.err("dial "+bad, err)
+			if bad != "" {
+				_, err = r.api.listen("tcp", bad)
+				r.err("listen "+bad, err)
+			}
+		}
+		_, err = r.api.dial("quic", address)
+		r.err("unknown network", err)
+		_, err = r.api.listen("quic", address)
+		r.err("unknown network", err)
+		_, err = r.api.dialTCP("udp", nil, nil)
+		r.err("dial not TCP", err)
+		_, err = r.api.dialTCP("tcp", nil, nil)
+		r.err("dial no address", err)
+		_, err = r.api.listenOn("udp", nil)
+		r.err("listen not TCP", err)
+	})
+}
+
+func TestListenerErrors(t *testing.T) {
+	compare(t, func(r *record) {
+		ln, err := r.api.listen("tcp", "127.0.0.1:0")
+		require.NoError(r.t, err)
+		l := ln.(interface {
+			Listener
+			SetDeadline(time.Time) error
+		})
+		r.name(l.Addr().String(), "ADDRESS")
+		r.err("past", l.SetDeadline(past))
+		_, err = l.Accept()
+		r.err("accept", err)
+		r.err("expiring", l.SetDeadline(soon()))
+		_, err = l.Accept()
+		r.err("accept", err)
+		r.err("none", l.SetDeadline(time.Time{}))
+		accept := make(chan error, 1)
+		go func() {
+			_, err := l.Accept()
+			accept <- err
+		}()
+		r.err("close", l.Close())
+		r.err("accept while closed", <-accept)
+		_, err = l.Accept()
+		r.err("accept", err)
+		r.err("close again", l.Close())
+		r.err("deadline", l.SetDeadline(soon()))
+	})
+}
+
+func TestCopies(t *testing.T) {
+	data := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
+	compare(t, func(r *record) {
+		c, s := r.pair("tcp")
+		c2, s2 := r.pair("tcp")
+		sent := make(chan error, 1)
+		go func() {
+			_, err := c.ReadFrom(bytes.NewReader(data))
+			_ = c.CloseWrite()
+			sent <- err
+		}()
+		passed := make(chan error, 1)
+		go func() {
+			_, err := io.Copy(s2, s) // from connection to connection
+			_ = s2.CloseWrite()
+			passed <- err
+		}()
+		var got bytes.Buffer
+		n, err := c2.WriteTo(&got)
+		r.note("write to", n, err)
+		r.err("read from", <-sent)
+		r.err("copy", <-passed)
+		require.True(r.t, bytes.Equal(data, got.Bytes()))
+		limited := &io.LimitedReader{R: s, N: 100}
+		n, err = s2.ReadFrom(limited)
+		r.note("read from the end", n, err)
+	})
+}

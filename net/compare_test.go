@@ -1,0 +1,195 @@
+package net
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	stdnet "net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ouro-io/ouro/proactor"
+)
+
+// api is what a behaviour test may use: the standard library's functions, or ours.
+type api struct {
+	dial     func(network, address string) (Conn, error)
+	timeout  func(network, address string, d time.Duration) (Conn, error)
+	context  func(ctx context.Context, network, address string) (Conn, error)
+	listen   func(network, address string) (Listener, error)
+	dialTCP  func(network string, laddr, raddr *TCPAddr) (Conn, error)
+	listenOn func(network string, laddr *TCPAddr) (Listener, error)
+}
+
+// tcpConn is what both TCPConns can do.
+type tcpConn interface {
+	Conn
+	io.ReaderFrom
+	io.WriterTo
+	syscall.Conn
+	CloseRead() error
+	CloseWrite() error
+	File() (*os.File, error)
+	MultipathTCP() (bool, error)
+	SetKeepAlive(bool) error
+	SetKeepAliveConfig(KeepAliveConfig) error
+	SetKeepAlivePeriod(time.Duration) error
+	SetLinger(int) error
+	SetNoDelay(bool) error
+	SetReadBuffer(int) error
+	SetWriteBuffer(int) error
+}
+
+var (
+	_ tcpConn = (*TCPConn)(nil)
+	_ tcpConn = (*stdnet.TCPConn)(nil)
+)
+
+func stdAPI() api {
+	return api{
+		dial: stdnet.Dial, timeout: stdnet.DialTimeout, listen: stdnet.Listen,
+		context: new(stdnet.Dialer).DialContext,
+		dialTCP: func(network string, l, r *TCPAddr) (Conn, error) {
+			c, err := stdnet.DialTCP(network, l, r)
+			return c, err
+		},
+		listenOn: func(network string, a *TCPAddr) (Listener, error) {
+			l, err := stdnet.ListenTCP(network, a)
+			return l, err
+		},
+	}
+}
+
+func ourAPI(s *Stack) api {
+	return api{
+		dial: s.Dial, timeout: s.DialTimeout, listen: s.Listen,
+		context: s.Dialer(Dialer{}).DialContext,
+		dialTCP: func(network string, l, r *TCPAddr) (Conn, error) {
+			c, err := s.DialTCP(network, l, r)
+			return c, err
+		},
+		listenOn: func(network string, a *TCPAddr) (Listener, error) {
+			l, err := s.ListenTCP(network, a)
+			return l, err
+		},
+	}
+}
+
+// record is what a behaviour test has seen, one line per result, with the addresses replaced by names.
+type record struct {
+	t     *testing.T
+	api   api
+	names *strings.Replacer
+	lines []string
+}
+
+func (r *record) name(pairs ...string) { r.names = strings.NewReplacer(pairs...) }
+
+// note takes down a result. n < 0 leaves it out.
+func (r *record) note(what string, n int64, err error) {
+	line := what + ": "
+	if n >= 0 {
+		line += fmt.Sprintf("n=%d ", n)
+	}
+	r.lines = append(r.lines, line+r.describe(err))
+}
+
+// err takes down an error.
+func (r *record) err(what string, err error) { r.note(what, -1, err) }
+
+// describe tells everything that a program can find out about an error.
+func (r *record) describe(err error) string {
+	if err == nil {
+		return "nil"
+	}
+	s := fmt.Sprintf("%T %q", err, err)
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		switch v := e.(type) {
+		case *OpError:
+			s += fmt.Sprintf(" OpError{%s %s %T %v %T %v}", v.Op, v.Net, v.Source, v.Source, v.Addr, v.Addr)
+		case *os.SyscallError:
+			s += fmt.Sprintf(" SyscallError{%s %v}", v.Syscall, v.Err)
+		default:
+			s += fmt.Sprintf(" %T{%v}", e, e)
+		}
+	}
+	var ne Error
+	if errors.As(err, &ne) {
+		s += fmt.Sprintf(" timeout=%v temporary=%v", ne.Timeout(), ne.Temporary()) //nolint:staticcheck // part of the API
+	}
+	for name, target := range map[string]error{"closed": ErrClosed, "oserr": os.ErrDeadlineExceeded, "eof": io.EOF} {
+		if errors.Is(err, target) {
+			s += " is-" + name
+		}
+	}
+	for _, errno := range []syscall.Errno{syscall.ECONNRESET, syscall.ECONNREFUSED, syscall.EPIPE, syscall.EINVAL, syscall.EADDRINUSE} {
+		if errors.Is(err, errno) {
+			s += " is-" + errno.Error()
+		}
+	}
+	s += fmt.Sprintf(" is-canceled=%v", errors.Is(err, context.Canceled))
+	if r.names != nil {
+		s = r.names.Replace(s)
+	}
+	return s
+}
+
+// pair connects two connections and names their addresses.
+func (r *record) pair(network string) (client, server tcpConn) {
+	l, err := r.api.listen(network, "127.0.0.1:0")
+	require.NoError(r.t, err)
+	defer l.Close()
+	type accepted struct {
+		c   Conn
+		err error
+	}
+	got := make(chan accepted, 1)
+	go func() {
+		c, err := l.Accept()
+		got <- accepted{c, err}
+	}()
+	c, err := r.api.dial(network, l.Addr().String())
+	require.NoError(r.t, err)
+	a := <-got
+	require.NoError(r.t, a.err)
+	r.t.Cleanup(func() { c.Close(); a.c.Close() })
+	r.name(c.LocalAddr().String(), "CLIENT", c.RemoteAddr().String(), "SERVER")
+	r.lines = append(r.lines, fmt.Sprintf("%T %T %d %s %s", c.LocalAddr(), a.c.RemoteAddr(),
+		len(c.LocalAddr().(*TCPAddr).IP), c.LocalAddr().Network(), r.names.Replace(a.c.RemoteAddr().String())))
+	return c.(tcpConn), a.c.(tcpConn)
+}
+
+// compare runs body against the standard library, and then against ours on each backend, in each mode, on goroutines
+// and on coroutines. What it records must be the same.
+func compare(t *testing.T, body func(r *record)) {
+	run := func(t *testing.T, a api, on func(func())) []string {
+		r := &record{t: t, api: a}
+		on(func() { body(r) })
+		return r.lines
+	}
+	want := run(t, stdAPI(), func(f func()) { f() })
+	require.NotEmpty(t, want)
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		direct := func(f func()) { f() }
+		coroutine := func(f func()) { runOn(e, f) }
+		for _, v := range []struct {
+			name   string
+			policy modePolicy
+			on     func(func())
+		}{
+			{"engine", modeEngine, direct}, {"runtime", modeRuntime, direct},
+			{"engine-coroutine", modeEngine, coroutine}, {"runtime-coroutine", modeRuntime, coroutine},
+		} {
+			t.Run(v.name, func(t *testing.T) {
+				got := run(t, ourAPI(forced(e, v.policy)), v.on)
+				require.Equal(t, strings.Join(want, "\n"), strings.Join(got, "\n"))
+			})
+		}
+	})
+}

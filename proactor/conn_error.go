@@ -1,0 +1,38 @@
+package proactor
+
+import (
+	"io"
+	"os"
+	"syscall"
+)
+
+// A socket reports an error such as ECONNRESET once, to whichever system call comes first; after that reads are at the
+// end of the stream and writes fail with EPIPE. The blocking face does the same, although the receive that is always
+// armed finds the error first, before anybody asks for it.
+
+// readError is what a Read returns for rerr. mu is held.
+func (c *Conn) readError() error {
+	err := c.rerr
+	if _, ok := err.(*os.SyscallError); ok {
+		c.rerr = io.EOF
+	}
+	return err
+}
+
+// writeError is what a Write returns for werr. mu is held.
+func (c *Conn) writeError() error {
+	err := c.werr
+	if _, ok := err.(*os.SyscallError); !ok {
+		return err
+	}
+	broken := callError("write", syscall.EPIPE)
+	c.werr = broken
+	unread, ok := c.rerr.(*os.SyscallError)
+	if !ok || err.(*os.SyscallError).Err != syscall.EPIPE {
+		return err
+	}
+	// The receive took the error from the socket, and no Read has returned it.
+	c.rerr = io.EOF
+	errno, _ := unread.Err.(syscall.Errno)
+	return callError("write", errno)
+}
