@@ -245,6 +245,9 @@ func (c *Conn) finish() {
 	if !c.closed || c.finished || c.recvOn || c.sendOn || c.uses > 0 || c.outPending() {
 		return
 	}
+	if !c.loop.forget(int(c.fd)) && c.loop.w.Command(&c.ctl) {
+		return // reconcile finishes
+	}
 	c.finished = true
 	c.outLease.Release()
 	c.outLease = buffers.Lease{}
@@ -252,7 +255,6 @@ func (c *Conn) finish() {
 	if c.wait != nil {
 		c.wait.timer.Stop()
 	}
-	c.loop.forget(int(c.fd))
 	c.loop.engine.system.Close(int(c.fd), c.discarded)
 	c.loop.remove(c)
 }

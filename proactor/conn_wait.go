@@ -136,6 +136,15 @@ func (c *Conn) ReadLease() (buffers.Lease, error) {
 
 // awaitData waits until the inbox holds something, or returns why it will not. mu is held on entry and on return.
 func (c *Conn) awaitData() error {
+	err := c.awaitTurn()
+	// Whoever was woken out of the queue has to wake the next, whatever came of it; who waits for data does so then.
+	if w := c.wait; w != nil && !w.reading {
+		w.passRead()
+	}
+	return err
+}
+
+func (c *Conn) awaitTurn() error {
 	for {
 		if c.closed {
 			return ErrClosed
@@ -188,10 +197,10 @@ func (c *Conn) Write(p []byte) (int, error) {
 		c.mu.Unlock()
 		return 0, nil
 	}
-	c.writing = true
-	c.out, c.sent = p, 0
+	c.writing, c.sent = true, 0
 	if c.loop.batches {
 		if s, ok := c.loop.w.Enter(); ok {
+			c.out = p
 			w := c.armWrite()
 			c.startSend()
 			c.mu.Unlock()
@@ -200,12 +209,20 @@ func (c *Conn) Write(p []byte) (int, error) {
 			return c.endWrite(len(p))
 		}
 	}
-	c.writeDirect()
+	c.writeDirect(p)
 	return c.endWrite(len(p))
 }
 
 // takeTurn waits until no other Write and nothing from Send is under way. mu is held.
 func (c *Conn) takeTurn() error {
+	err := c.awaitWriteTurn()
+	if err != nil && c.wait != nil {
+		c.wait.passTurn()
+	}
+	return err
+}
+
+func (c *Conn) awaitWriteTurn() error {
 	for {
 		if c.closed {
 			return ErrClosed
@@ -220,6 +237,9 @@ func (c *Conn) takeTurn() error {
 			return nil
 		}
 		w := c.waits()
+		if w.writeAt != 0 {
+			w.arm(w.writeAt)
+		}
 		c.queue(&w.writers)
 	}
 }
@@ -235,15 +255,16 @@ func (c *Conn) armWrite() *executor.Waiter {
 	return &w.write
 }
 
-// writeDirect tries the system call at once, and leaves to the backend what the socket does not take. mu is held on
-// entry and not on return.
-func (c *Conn) writeDirect() {
+// writeDirect tries the system call at once, and leaves to the backend what the socket does not take. Until then out
+// stays empty, lest a reconcile for another reason has the backend send the same. mu is held on entry and not on
+// return.
+func (c *Conn) writeDirect(p []byte) {
 	c.uses++
 	c.mu.Unlock()
-	n, errno := c.loop.engine.system.Send(int(c.fd), c.out)
+	n, errno := c.loop.engine.system.Send(int(c.fd), p)
 	c.mu.Lock()
 	c.uses--
-	c.sent, c.out = n, c.out[n:]
+	c.sent, c.out = n, p[n:]
 	if errno != 0 && !again(errno) {
 		c.werr = callError("write", errno)
 	}
@@ -361,6 +382,13 @@ func (w *waits) expire() (kick bool) {
 		if c.passed(w.writeAt) {
 			c.cancelSend = true
 			kick = true
+		} else {
+			w.arm(w.writeAt)
+		}
+	}
+	if len(w.writers) > 0 && w.writeAt != 0 {
+		if c.passed(w.writeAt) {
+			w.passTurn() // it wakes the others
 		} else {
 			w.arm(w.writeAt)
 		}

@@ -72,9 +72,17 @@ func (l *loop) all() []*Conn {
 	return cs
 }
 
-// forget tells a backend that keeps records by descriptor that this one is about to be closed. Any goroutine.
-func (l *loop) forget(fd int) {
-	if f, ok := l.backend.(op.Forgetter); ok {
-		f.Forget(fd)
+// forget tells a backend that keeps records by descriptor that this one is about to be closed. It reports false when the
+// caller is not on the worker, which owns those records: then it is to be done there.
+func (l *loop) forget(fd int) bool {
+	f, ok := l.backend.(op.Forgetter)
+	if !ok {
+		return true
 	}
+	s, on := l.w.Enter()
+	if on {
+		f.Forget(fd)
+		s.Leave()
+	}
+	return on
 }

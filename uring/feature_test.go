@@ -60,6 +60,35 @@ func TestProbesAgreeWithEachOther(t *testing.T) {
 	}
 }
 
+func TestOnlyConclusiveAnswersAreKept(t *testing.T) {
+	if err := Available(); err != nil {
+		t.Skip(err)
+	}
+	const name = "feat.EXT_ARG"
+	asked, _ := ProbeFeature(name)
+	featureCache.Lock()
+	kept := featureCache.results[name]
+	require.Equal(t, asked, kept)
+	kept.Detail = "from the cache"
+	featureCache.results[name] = kept
+	featureCache.Unlock()
+	again, _ := ProbeFeature(name)
+	require.Equal(t, "from the cache", again.Detail)
+	featureCache.Lock()
+	delete(featureCache.results, name)
+	featureCache.Unlock()
+	again, _ = ProbeFeature(name)
+	require.Equal(t, asked, again)
+
+	f := feature{Feature{Name: "test.shy"}, func(*prober) (State, string) { return Unknown, "not now" }}
+	require.Equal(t, Unknown, probeRows([]feature{f})[0].State)
+	f.try = func(*prober) (State, string) { return Yes, "" }
+	require.Equal(t, Yes, probeRows([]feature{f})[0].State)
+	featureCache.Lock()
+	delete(featureCache.results, "test.shy")
+	featureCache.Unlock()
+}
+
 // On a vanilla kernel the versions in the table check the probes: nothing is seen before its time, and everything of
 // an earlier kernel is there unless it can be configured out.
 func TestProbesAgreeWithTheVersion(t *testing.T) {

@@ -33,7 +33,12 @@ func TestFile(t *testing.T) {
 		s.PrepOpenat(unix.AT_FDCWD, p, unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	}))
 	require.Positive(t, fd)
-	require.Zero(t, step(func(s *SQE) { s.PrepFallocate(fd, 0, 0, 100) }))
+	if got := step(func(s *SQE) { s.PrepFallocate(fd, 0, 0, 100) }); got == res(syscall.EOPNOTSUPP) {
+		t.Log("this file system has no fallocate") // ramfs, the root of a small virtual machine
+		require.NoError(t, unix.Ftruncate(fd, 100))
+	} else {
+		require.Zero(t, got)
+	}
 	out := []byte("hello")
 	require.EqualValues(t, 5, step(func(s *SQE) { s.PrepWrite(fd, out, 10) }))
 	require.Zero(t, step(func(s *SQE) { s.PrepFsync(fd, 0) }))

@@ -125,7 +125,8 @@ func (r *Ring) nextNew() (c CQE, ok bool) {
 func (r *Ring) PublishHead() { atomic.StoreUint32(r.kCQHead, r.cqHead) }
 
 // Ready is the number of completions in the queue that PublishHead has not given back. It makes no system call and is
-// safe from any goroutine while the ring is open.
+// safe from any goroutine while the ring is open. Beside a PublishHead on another goroutine it may count too many, but
+// it is never 0 while a completion waits.
 func (r *Ring) Ready() uint32 {
 	head := atomic.LoadUint32(r.kCQHead)
 	return atomic.LoadUint32(r.kCQTail) - head

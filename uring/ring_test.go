@@ -31,7 +31,7 @@ func TestNops(t *testing.T) {
 				}
 				require.Nil(t, r.GetSQE(), "the queue is full")
 				require.EqualValues(t, 4, r.Queued())
-				n, errno := r.SubmitAndWait(4, hang)
+				n, errno := r.SubmitAndWait(4, -1)
 				require.Zero(t, errno)
 				require.EqualValues(t, 4, n)
 				require.Zero(t, r.Queued())
@@ -119,7 +119,7 @@ func TestPartialSubmit(t *testing.T) {
 		r := newRing(t, Params{Entries: 4, Flags: SetupSubmitAll})
 		queue(t, r, 1, bad)
 		queue(t, r, 2, (*SQE).PrepNop)
-		n, errno := r.SubmitAndWait(2, hang)
+		n, errno := r.SubmitAndWait(2, -1)
 		require.Zero(t, errno)
 		require.EqualValues(t, 2, n)
 		require.Zero(t, r.Queued())
@@ -148,6 +148,72 @@ func TestOverflow(t *testing.T) {
 	}
 	require.False(t, r.Overflowed())
 	require.Zero(t, r.Dropped())
+}
+
+// A call with nothing to submit enters all the same when the kernel holds completions back.
+func TestHeldBackCompletionsAreFetched(t *testing.T) {
+	t.Run("overflow", func(t *testing.T) {
+		r := newRing(t, Params{Entries: 2, CQEntries: 2})
+		for range 2 {
+			queue(t, r, 1, (*SQE).PrepNop)
+			queue(t, r, 1, (*SQE).PrepNop)
+			_, errno := r.SubmitAndWait(0, -1)
+			require.Zero(t, errno)
+		}
+		require.True(t, r.Overflowed())
+		_, _ = r.Next()
+		_, _ = r.Next()
+		r.PublishHead()
+		require.Zero(t, r.Ready())
+		_, errno := r.SubmitAndWait(0, -1)
+		require.Zero(t, errno)
+		require.EqualValues(t, 2, r.Ready())
+	})
+	t.Run("deferred", func(t *testing.T) {
+		lockThread(t)
+		r := newRing(t, Params{Flags: SetupSingleIssuer | SetupDeferTaskrun})
+		fd := eventFD(t)
+		queue(t, r, 1, func(s *SQE) { s.PrepPollAdd(fd, unix.POLLIN) })
+		_, errno := r.SubmitAndWait(0, -1)
+		require.Zero(t, errno)
+		signal(t, fd)
+		require.Zero(t, r.Ready())
+		_, errno = r.SubmitAndWait(0, -1)
+		require.Zero(t, errno)
+		require.EqualValues(t, 1, r.Ready())
+	})
+}
+
+// Ready, Overflowed and TaskrunPending are for any goroutine; the race detector watches.
+func TestReadyFromAnotherGoroutine(t *testing.T) {
+	r := newRing(t, Params{})
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = r.Ready() // may count too many here
+				if r.Overflowed() || r.TaskrunPending() || r.Dropped() != 0 {
+					panic("impossible")
+				}
+				runtime.Gosched()
+			}
+		}
+	}()
+	for i := range uint64(1000) {
+		queue(t, r, i, (*SQE).PrepNop)
+		one(t, r, i)
+	}
+	close(stop)
+	<-stopped
+}
+
+func TestNoIOWaitWherePresent(t *testing.T) {
+	r := newRing(t, Params{})
+	require.Equal(t, r.Features().Has(FeatNoIOWait), r.enterFlags&enterNoIOWait != 0)
 }
 
 func TestDisabledRing(t *testing.T) {
@@ -211,7 +277,7 @@ func TestRegisteredRingFD(t *testing.T) {
 
 func TestAttachWQ(t *testing.T) {
 	a := newRing(t, Params{})
-	b, err := Setup(Params{Flags: SetupAttachWQ, AttachFD: a.FD()})
+	b, err := setupRetry(Params{Flags: SetupAttachWQ, AttachFD: a.FD()})
 	require.NoError(t, err)
 	require.NoError(t, b.Close())
 	_, err = Setup(Params{Flags: SetupAttachWQ, AttachFD: 1 << 20})
@@ -309,7 +375,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 		signal(t, fd)
 		r.GetSQE().PrepRead(fd, buf, CurrentPosition)
 		r.GetSQE().PrepNop()
-		if _, errno := r.SubmitAndWait(2, hang); errno != 0 {
+		if _, errno := r.SubmitAndWait(2, -1); errno != 0 {
 			panic(errno)
 		}
 		for range 2 {
@@ -332,7 +398,7 @@ func TestQueuesAgainstModel(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		entries := uint32(1) << rapid.IntRange(0, 4).Draw(t, "entries")
-		r, err := Setup(Params{Entries: entries, CQEntries: 4 * entries})
+		r, err := setupRetry(Params{Entries: entries, CQEntries: 4 * entries})
 		require.NoError(t, err)
 		defer r.Close()
 		var next, submitted, seen uint64

@@ -1,0 +1,228 @@
+package net
+
+import (
+	"errors"
+	stdnet "net"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/proactor"
+)
+
+// runtimeConn is a connection in runtime mode: the standard library's, in the runtime's poller. When a coroutine uses
+// it, it moves to the engine ("adoption").
+//
+//	runtime ──a coroutine's first use──▶ moving ──▶ engine (TCPConn.conn is set)
+//	   │                                   └──the engine is shutting down──▶ closed
+//	   └──Close──▶ closed
+//
+// mu guards the fields below it and is never held while waiting. Who begins the move owns std until it is over:
+//
+//  1. state becomes moving: Close, deadlines and options of others wait for moved or leave a note (the deadlines).
+//  2. The descriptor is duplicated, and std closed. Closing it ends every operation inside with ErrClosed and returns
+//     when the last one has left, so nobody uses the old descriptor any more; closing one of two descriptors is no
+//     shutdown.
+//  3. The duplicate gets the engine's file mode: only now, as the mode is shared between duplicates.
+//  4. The engine's Conn is published, the deadlines set on it, moved is closed.
+//
+// An operation that ErrClosed has thrown out waits for moved and goes on with the engine's Conn: a Read has taken
+// nothing, a Write continues behind what it has written. While pinned > 0 (ReadFrom, WriteTo and raw access, which
+// could not go on elsewhere) there is no adoption: the coroutine blocks its worker, which is handed over.
+type runtimeConn struct {
+	std   *stdnet.TCPConn
+	stack *Stack
+
+	mu              sync.Mutex
+	state           runtimeState
+	pinned          int
+	moved           chan struct{} // set with moving
+	readAt, writeAt time.Time
+}
+
+type runtimeState uint8
+
+const (
+	stateRuntime runtimeState = iota
+	stateMoving
+	stateEngine
+	stateClosed
+)
+
+// errPinned says that the connection has to stay in runtime mode for now. It never reaches a user.
+var errPinned = errors.New("connection stays in runtime mode for now")
+
+// engineConn returns the engine's connection, nil in runtime mode. It waits while the connection moves.
+func (c *TCPConn) engineConn() *proactor.Conn {
+	if pc := c.conn.Load(); pc != nil {
+		return pc
+	}
+	c.rt.settle()
+	return c.conn.Load()
+}
+
+// settle waits while the connection moves.
+func (r *runtimeConn) settle() {
+	r.mu.Lock()
+	moved, moving := r.moved, r.state == stateMoving
+	r.mu.Unlock()
+	if moving {
+		<-moved
+	}
+}
+
+// toEngine moves the connection to the engine. nil means that it is there.
+func (c *TCPConn) toEngine() error {
+	r := c.rt
+	if c.conn.Load() != nil {
+		return nil
+	}
+	e, err := r.stack.engine()
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	for r.state == stateMoving {
+		r.mu.Unlock()
+		r.settle()
+		r.mu.Lock()
+	}
+	switch {
+	case r.state == stateEngine:
+		r.mu.Unlock()
+		return nil
+	case r.state == stateClosed:
+		r.mu.Unlock()
+		return ErrClosed
+	case r.pinned > 0:
+		r.mu.Unlock()
+		return errPinned
+	}
+	r.state, r.moved = stateMoving, make(chan struct{})
+	r.mu.Unlock()
+	pc, next, err := r.move(e)
+	r.mu.Lock()
+	if pc != nil {
+		// The deadlines are set before anybody can use pc, and again with mu held by whoever changes them later.
+		_ = pc.SetReadDeadline(r.readAt)
+		_ = pc.SetWriteDeadline(r.writeAt)
+		c.conn.Store(pc)
+	}
+	r.state = next
+	close(r.moved)
+	r.mu.Unlock()
+	return err
+}
+
+// move takes the socket from std to e. It returns the state that follows.
+func (r *runtimeConn) move(e *proactor.Engine) (*proactor.Conn, runtimeState, error) {
+	fd, err := duplicate(r.std)
+	if err != nil {
+		return nil, stateRuntime, err
+	}
+	_ = r.std.Close()
+	if err := unix.SetNonblock(fd, e.FileFlags()&unix.O_NONBLOCK != 0); err != nil {
+		unix.Close(fd)
+		return nil, stateClosed, err
+	}
+	pc, err := e.NewConn(fd)
+	if err != nil {
+		unix.Close(fd)
+		return nil, stateClosed, err
+	}
+	return pc, stateEngine, nil
+}
+
+// duplicate copies the descriptor of c.
+func duplicate(c syscall.Conn) (int, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd := -1
+	var failed error
+	if err := raw.Control(func(s uintptr) { fd, failed = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
+		return -1, err
+	}
+	return fd, failed
+}
+
+// onEngineNow reports whether an operation is to run on the engine: a coroutine takes the connection there.
+func (c *TCPConn) onEngineNow() bool { return onCoroutine() && c.toEngine() == nil }
+
+// thrownOut reports whether err ended an operation because the connection moved to the engine meanwhile.
+func (c *TCPConn) thrownOut(err error) bool {
+	return errors.Is(err, ErrClosed) && c.engineConn() != nil
+}
+
+//go:noinline
+func (c *TCPConn) readRuntime(b []byte) (int, error) {
+	if c.onEngineNow() {
+		return c.Read(b)
+	}
+	n, err := c.rt.std.Read(b)
+	if err != nil && n == 0 && c.thrownOut(err) {
+		return c.Read(b)
+	}
+	return n, err
+}
+
+//go:noinline
+func (c *TCPConn) writeRuntime(b []byte) (int, error) {
+	if c.onEngineNow() {
+		return c.Write(b)
+	}
+	n, err := c.rt.std.Write(b)
+	if err != nil && c.thrownOut(err) {
+		m, err := c.Write(b[n:])
+		return n + m, err
+	}
+	return n, err
+}
+
+// readWrapped is ReadLease for a connection that cannot move to the engine.
+func (c *TCPConn) readWrapped() (buffers.Lease, error) {
+	b := make([]byte, wrappedBytes)
+	n, err := c.Read(b)
+	if err != nil {
+		return buffers.Lease{}, err
+	}
+	return buffers.Wrap(b[:n:n]), nil
+}
+
+const wrappedBytes = 4 << 10
+
+func (c *TCPConn) closeRuntime() error {
+	r := c.rt
+	r.mu.Lock()
+	if r.state == stateMoving || r.state == stateEngine {
+		r.mu.Unlock()
+		return c.Close()
+	}
+	r.state = stateClosed
+	r.mu.Unlock()
+	return r.std.Close()
+}
+
+// deadlineRuntime sets deadlines in runtime mode, and notes them for the engine.
+func (c *TCPConn) deadlineRuntime(t time.Time, s side) error {
+	r := c.rt
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s&readSide != 0 {
+		r.readAt = t
+	}
+	if s&writeSide != 0 {
+		r.writeAt = t
+	}
+	switch r.state {
+	case stateMoving:
+		return nil // the mover sets them
+	case stateEngine:
+		return c.ownError("set", setDeadline(c.conn.Load(), t, s))
+	}
+	return setDeadline(r.std, t, s)
+}

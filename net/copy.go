@@ -1,0 +1,98 @@
+package net
+
+import (
+	"io"
+	stdnet "net"
+	"syscall"
+)
+
+// withoutReadFrom and withoutWriteTo hide a method, so that io.Copy does not call it again.
+type (
+	withoutReadFrom struct{ hideReadFrom }
+	withoutWriteTo  struct{ hideWriteTo }
+	hideReadFrom    struct{ c *TCPConn }
+	hideWriteTo     struct{ c *TCPConn }
+)
+
+func (h hideReadFrom) Write(p []byte) (int, error) { return h.c.Write(p) }
+func (h hideWriteTo) Read(p []byte) (int, error)   { return h.c.Read(p) }
+
+// ReadFrom writes to the connection what r gives, until its end. In runtime mode it is the standard library's, with
+// splice(2) and sendfile(2); on the engine it copies.
+func (c *TCPConn) ReadFrom(r io.Reader) (int64, error) {
+	if !c.ok() {
+		return 0, syscall.EINVAL
+	}
+	if !onCoroutine() && c.pin() {
+		defer c.unpin()
+		source, unpin := standardReader(r)
+		defer unpin()
+		return c.rt.std.ReadFrom(source)
+	}
+	n, err := io.Copy(withoutReadFrom{hideReadFrom{c}}, r)
+	return n, c.opError("readfrom", err)
+}
+
+// standardReader shows the standard library its own connection where r is one of ours in runtime mode, so that it can
+// splice. The function returned is to be called afterwards.
+func standardReader(r io.Reader) (io.Reader, func()) {
+	none := func() {}
+	switch v := r.(type) {
+	case *io.LimitedReader:
+		inner, unpin := standardReader(v.R)
+		if inner == v.R {
+			return r, none
+		}
+		// The standard library counts down what it was given; the caller looks at its own.
+		limited := &io.LimitedReader{R: inner, N: v.N}
+		return limited, func() { v.N = limited.N; unpin() }
+	case *TCPConn:
+		if v.ok() && v.pin() {
+			return v.rt.std, v.unpin
+		}
+	case withoutWriteTo:
+		if v.c.pin() {
+			return v.c.rt.std, v.c.unpin
+		}
+	}
+	return r, none
+}
+
+// WriteTo writes to w what arrives, until the end of the stream. On the engine the bytes are not copied on the way.
+func (c *TCPConn) WriteTo(w io.Writer) (n int64, err error) {
+	if !c.ok() {
+		return 0, syscall.EINVAL
+	}
+	if u, ok := w.(*stdnet.UnixConn); ok && !onCoroutine() && c.pin() {
+		defer c.unpin()
+		return c.rt.std.WriteTo(u)
+	}
+	if c.conn.Load() != nil {
+		n, err = c.writeLeases(w)
+	} else {
+		n, err = io.Copy(w, withoutWriteTo{hideWriteTo{c}})
+	}
+	return n, c.opError("writeto", err)
+}
+
+func (c *TCPConn) writeLeases(w io.Writer) (int64, error) {
+	var total int64
+	for {
+		l, err := c.ReadLease()
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		n, err := w.Write(l.Bytes())
+		if err == nil && n < l.Len() {
+			err = io.ErrShortWrite
+		}
+		l.Release()
+		total += int64(n)
+		if err != nil {
+			return total, err
+		}
+	}
+}

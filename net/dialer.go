@@ -1,0 +1,159 @@
+package net
+
+import (
+	"context"
+	stdnet "net"
+	"syscall"
+	"time"
+)
+
+// Dialer has the options of dialling. Its fields and methods are those of the standard library's Dialer, which does the
+// work: resolution, Happy Eyeballs, timeouts. The zero value works. Safe for concurrent use as long as nobody changes it.
+type Dialer struct {
+	// Timeout bounds a dial, all addresses of a name together. 0: none but the operating system's.
+	Timeout time.Duration
+	// Deadline is the point in time after which dials fail; with Timeout the earlier counts. Zero: none.
+	Deadline time.Time
+	// LocalAddr is the address to dial from; it must fit the network. nil: chosen automatically.
+	LocalAddr Addr
+	// DualStack is as in the standard library: ignored, RFC 6555 fallback is always on.
+	//
+	// Deprecated: set FallbackDelay to a negative value to switch the fallback off.
+	DualStack bool
+	// FallbackDelay is how long to wait for IPv6 before IPv4 is tried as well (RFC 6555). 0: 300 ms; < 0: no fallback.
+	FallbackDelay time.Duration
+	// KeepAlive is the interval between keep-alive probes when KeepAliveConfig.Enable is not set. 0: 15 s; < 0: none.
+	KeepAlive time.Duration
+	// KeepAliveConfig is the keep-alive configuration in detail; Enable makes it count.
+	KeepAliveConfig KeepAliveConfig
+	// Resolver resolves names. nil: the default resolver.
+	Resolver *Resolver
+	// Cancel, when closed, cancels the dial.
+	//
+	// Deprecated: use DialContext.
+	Cancel <-chan struct{}
+	// Control is called with each new socket before it is bound or connected; network is tcp4 or tcp6.
+	Control func(network, address string, c syscall.RawConn) error
+	// ControlContext is Control with the dial's context, and takes precedence.
+	ControlContext func(ctx context.Context, network, address string, c syscall.RawConn) error
+
+	mptcp multipath
+	stack *Stack
+}
+
+// multipath is the setting of SetMultipathTCP: the standard library's own default until it is called.
+type multipath uint8
+
+const (
+	multipathDefault multipath = iota
+	multipathOn
+	multipathOff
+)
+
+func multipathOf(use bool) multipath {
+	if use {
+		return multipathOn
+	}
+	return multipathOff
+}
+
+// std returns the standard library's Dialer with the same settings.
+func (d *Dialer) std() *stdnet.Dialer {
+	s := &stdnet.Dialer{
+		Timeout: d.Timeout, Deadline: d.Deadline, LocalAddr: d.LocalAddr, DualStack: d.DualStack, //nolint:staticcheck // mirrored
+		FallbackDelay: d.FallbackDelay, KeepAlive: d.KeepAlive, KeepAliveConfig: d.KeepAliveConfig, Resolver: d.Resolver,
+		Cancel: d.Cancel, Control: d.Control, ControlContext: d.ControlContext, //nolint:staticcheck // mirrored
+	}
+	if d.mptcp != multipathDefault {
+		s.SetMultipathTCP(d.mptcp == multipathOn)
+	}
+	return s
+}
+
+// MultipathTCP reports whether dials ask for Multipath TCP (RFC 8684).
+func (d *Dialer) MultipathTCP() bool { return d.std().MultipathTCP() }
+
+// SetMultipathTCP directs dials to ask for Multipath TCP, or not to, where the operating system supports it.
+func (d *Dialer) SetMultipathTCP(use bool) { d.mptcp = multipathOf(use) }
+
+// Dial connects to address; see the standard library's Dial for the networks and forms of address. On a coroutine it
+// suspends. Errors are *OpError.
+func (d *Dialer) Dial(network, address string) (Conn, error) {
+	return d.on().dial(context.Background(), d, network, address)
+}
+
+// DialContext is Dial that gives up when ctx ends. Once connected, ctx does not matter any more. It panics when ctx is
+// nil.
+func (d *Dialer) DialContext(ctx context.Context, network, address string) (Conn, error) {
+	if ctx == nil {
+		panic("nil context")
+	}
+	return d.on().dial(ctx, d, network, address)
+}
+
+func (d *Dialer) on() *Stack {
+	if d.stack != nil {
+		return d.stack
+	}
+	return defaultStack
+}
+
+// dial has the standard library connect, and takes TCP connections over.
+func (s *Stack) dial(ctx context.Context, d *Dialer, network, address string) (c Conn, err error) {
+	coroutine := onCoroutine()
+	if !coroutine {
+		c, err = d.std().DialContext(ctx, network, address)
+	} else {
+		await(func() { c, err = d.std().DialContext(ctx, network, address) })
+	}
+	tc, ok := c.(*stdnet.TCPConn)
+	if err != nil || !ok {
+		return c, err
+	}
+	return s.dialed(tc, network, coroutine)
+}
+
+func (s *Stack) dialed(tc *stdnet.TCPConn, network string, coroutine bool) (Conn, error) {
+	c := s.wrap(tc, network)
+	if s.onEngine(coroutine) {
+		if err := c.toEngine(); err != nil {
+			_ = c.Close()
+			return nil, c.opError("dial", err)
+		}
+	}
+	return c, nil
+}
+
+// DialTCP connects to raddr from laddr, which may be nil, on tcp, tcp4 or tcp6.
+func (s *Stack) DialTCP(network string, laddr, raddr *TCPAddr) (*TCPConn, error) {
+	var tc *stdnet.TCPConn
+	var err error
+	coroutine := onCoroutine()
+	if !coroutine {
+		tc, err = stdnet.DialTCP(network, laddr, raddr)
+	} else {
+		await(func() { tc, err = stdnet.DialTCP(network, laddr, raddr) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.dialed(tc, network, coroutine)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*TCPConn), nil
+}
+
+// Dial connects to address on the network: tcp, tcp4, tcp6, or any other of the standard library, whose connections
+// are returned as they are. On a coroutine it suspends. Errors are *OpError.
+func Dial(network, address string) (Conn, error) { return defaultStack.Dial(network, address) }
+
+// DialTimeout is Dial that gives up after timeout, name resolution included; then Timeout() of the error is true.
+func DialTimeout(network, address string, timeout time.Duration) (Conn, error) {
+	return defaultStack.DialTimeout(network, address, timeout)
+}
+
+// DialTCP connects to raddr from laddr, which may be nil, on tcp, tcp4 or tcp6.
+func DialTCP(network string, laddr, raddr *TCPAddr) (*TCPConn, error) {
+	return defaultStack.DialTCP(network, laddr, raddr)
+}

@@ -1,0 +1,95 @@
+package net
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/ouro-io/ouro/proactor"
+	"github.com/ouro-io/ouro/uring"
+)
+
+func TestMain(m *testing.M) {
+	if child := os.Getenv(childEnv); child != "" {
+		os.Exit(runChild(child))
+	}
+	before := openFiles()
+	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Println(err)
+		code = 1
+	}
+	// What closes a descriptor may be a moment behind who waited for it.
+	for range 200 {
+		if openFiles() <= before+runtimePoller {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if n := openFiles(); n > before+runtimePoller && code == 0 {
+		fmt.Printf("descriptors leaked: %d before, %d after\n", before, n)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// runtimePoller is how many descriptors the Go runtime opens for its poller at first use and keeps.
+const runtimePoller = 2
+
+func openFiles() int {
+	d, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return -1
+	}
+	return len(d)
+}
+
+var backends = []proactor.Backend{proactor.IOUring, proactor.Epoll}
+
+// onEachBackend runs f once per backend. One that cannot start fails the test, unless the kernel really lacks io_uring.
+func onEachBackend(t *testing.T, f func(t *testing.T, e *proactor.Engine)) {
+	for _, b := range backends {
+		t.Run(b.String(), func(t *testing.T) { f(t, newEngine(t, proactor.Config{Backend: b})) })
+	}
+}
+
+func newEngine(t testing.TB, c proactor.Config) *proactor.Engine {
+	if c.Backend == proactor.IOUring && os.Getenv("OURO_REQUIRE_URING") == "" {
+		if err := uring.Available(); errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EPERM) {
+			t.Skip(err)
+		}
+	}
+	if c.Log == nil {
+		c.Log = func(s string) { t.Log(s) }
+	}
+	e, err := proactor.New(c)
+	require.NoError(t, err)
+	require.Equal(t, c.Backend, e.Info().Backend)
+	t.Cleanup(func() {
+		// Connections close behind their handlers, so they are given a moment; the test itself has ended.
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		require.NoError(t, e.Shutdown(ctx))
+		s := e.Stats()
+		require.Zero(t, s.Conns, "connections left")
+		require.Zero(t, s.InFlight, "operations left in flight")
+		for _, g := range s.Buffers {
+			require.Zero(t, g.Out, "leases left")
+		}
+	})
+	return e
+}
+
+// forced returns e's functions with all connections of goroutines in the mode given.
+func forced(e *proactor.Engine, p modePolicy) *Stack {
+	s := On(e)
+	s.policy = p
+	return s
+}

@@ -1,0 +1,233 @@
+package net
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	stdnet "net"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/proactor"
+)
+
+var (
+	errServed    = errors.New("the listener is being served: Accept and Serve cannot share it")
+	errAccepting = errors.New("an Accept is under way on the listener: Accept and Serve cannot share it")
+)
+
+// ServeConfig has the options of serving. The zero value works.
+type ServeConfig struct {
+	// Goroutines runs each handler on an ordinary goroutine instead of a coroutine: for handlers that call
+	// runtime.LockOSThread, or that wait for connections inside callbacks from C. Default: coroutines.
+	Goroutines bool
+
+	stack *Stack
+}
+
+// Serve accepts connections on l and runs handler for each, as a coroutine of the engine. The connection is closed when
+// its handler returns, panics or calls runtime.Goexit; a panic is logged by the engine with its stack and ends nothing
+// else. See the package comment for what a handler must not do.
+//
+// On a *TCPListener of this package the engine accepts, and spreads the connections over its workers; Accept must not be
+// used meanwhile. From any other listener, connections that are the standard library's *net.TCPConn are moved to the
+// engine; handlers of all others run on goroutines.
+//
+// Serve blocks until l is closed, and then returns what Accept would: an *OpError with ErrClosed; or until the engine
+// shuts down: one with proactor.ErrShutdown. It does not wait for handlers. When descriptors run out it waits until there
+// are some again.
+func Serve(l Listener, handler func(Conn)) error { return ServeConfig{}.Serve(l, handler) }
+
+// ServeContext is Serve that stops accepting when ctx ends, and then returns ctx's error. l stays open.
+func ServeContext(ctx context.Context, l Listener, handler func(Conn)) error {
+	return ServeConfig{}.ServeContext(ctx, l, handler)
+}
+
+// Serve is the function Serve on the stack's engine; the engine of a *TCPListener is the one it was made on.
+func (s *Stack) Serve(l Listener, handler func(Conn)) error {
+	return ServeConfig{stack: s}.Serve(l, handler)
+}
+
+// ServeContext is the function ServeContext on the stack's engine.
+func (s *Stack) ServeContext(ctx context.Context, l Listener, handler func(Conn)) error {
+	return ServeConfig{stack: s}.ServeContext(ctx, l, handler)
+}
+
+// ServeConfig returns a copy of c that serves on the stack's engine.
+func (s *Stack) ServeConfig(c ServeConfig) ServeConfig {
+	c.stack = s
+	return c
+}
+
+// Serve is the function Serve with these options.
+func (c ServeConfig) Serve(l Listener, handler func(Conn)) error {
+	return c.ServeContext(context.Background(), l, handler)
+}
+
+// ServeContext is the function ServeContext with these options.
+func (c ServeConfig) ServeContext(ctx context.Context, l Listener, handler func(Conn)) (err error) {
+	if handler == nil {
+		return errors.New("net: Serve without a handler")
+	}
+	if c.stack == nil {
+		c.stack = defaultStack
+	}
+	await(func() {
+		if tl, ok := l.(*TCPListener); ok {
+			err = c.serveTCP(ctx, tl, handler)
+		} else {
+			err = c.serveOther(ctx, l, handler)
+		}
+	})
+	return err
+}
+
+// serveTCP has the engine accept.
+func (c ServeConfig) serveTCP(ctx context.Context, l *TCPListener, handler func(Conn)) error {
+	e, err := c.engineOf(l)
+	if err != nil {
+		return l.opError("accept", err)
+	}
+	a, err := l.serve(e, func(pc *proactor.Conn) { c.start(newEngineConn(pc, l.network), pc, handler) })
+	if err != nil {
+		return err
+	}
+	why := a.Wait(ctx)
+	_ = a.Close()
+	closed := l.served()
+	switch {
+	case closed:
+		<-l.gone
+		_, err := l.std.AcceptTCP() // the standard library's own error
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case why == proactor.ErrClosed:
+		return l.opError("accept", proactor.ErrShutdown)
+	}
+	return l.opError("accept", why)
+}
+
+// engineOf picks the engine: the one that Serve was called on, else the listener's.
+func (c ServeConfig) engineOf(l *TCPListener) (*proactor.Engine, error) {
+	if c.stack.fixed == nil {
+		return l.stack.engine()
+	}
+	return c.stack.engine()
+}
+
+// serve starts an acceptor on l.
+func (l *TCPListener) serve(e *proactor.Engine, each func(*proactor.Conn)) (*proactor.Acceptor, error) {
+	if !l.ok() {
+		return nil, unix.EINVAL
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return nil, l.opError("accept", ErrClosed)
+	case l.serving:
+		return nil, l.opError("accept", errServed)
+	case l.accepting > 0:
+		return nil, l.opError("accept", errAccepting)
+	}
+	a, err := e.Accept(l.std, each)
+	if err != nil {
+		return nil, l.opError("accept", err)
+	}
+	l.serving, l.acceptor = true, a
+	return a, nil
+}
+
+// served ends a Serve: Accept works again. It reports whether l is closed.
+func (l *TCPListener) served() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.serving, l.acceptor = false, nil
+	// An Accept must never meet a socket in blocking mode: it would hold std, and Close, up in the system call.
+	if raw, err := l.std.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = unix.SetNonblock(int(fd), true) })
+	}
+	return l.closed
+}
+
+// start runs the handler of one connection. It is called on the worker and must not block.
+func (c ServeConfig) start(conn *TCPConn, pc *proactor.Conn, handler func(Conn)) {
+	run := func() {
+		defer pc.Close()
+		handler(conn)
+	}
+	if err := pc.Start(run, nil, c.Goroutines); err != nil {
+		_ = pc.Close() // the engine shuts down, or too many handlers wait for their worker
+	}
+}
+
+// serveOther accepts on a listener that is not ours.
+func (c ServeConfig) serveOther(ctx context.Context, l Listener, handler func(Conn)) error {
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	defer stop()
+	var pause time.Duration
+	for {
+		conn, err := l.Accept()
+		if err == nil {
+			pause = 0
+			c.startOther(conn, handler)
+			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !tryAgain(err) {
+			return err
+		}
+		pause = min(max(2*pause, shortestPause), longestPause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// How long accepting pauses when descriptors or memory lack: from the first to the second, doubling.
+const (
+	shortestPause = 5 * time.Millisecond
+	longestPause  = 500 * time.Millisecond
+)
+
+// tryAgain reports whether an error of Accept passes when descriptors or memory are free again.
+func tryAgain(err error) bool {
+	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ECONNABORTED} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// startOther runs the handler of a connection that another listener has accepted.
+func (c ServeConfig) startOther(conn Conn, handler func(Conn)) {
+	ours, ok := conn.(*TCPConn)
+	if tc, std := conn.(*stdnet.TCPConn); std {
+		ours, ok = c.stack.wrap(tc, tc.LocalAddr().Network()), true
+	}
+	if ok {
+		if ours.toEngine() == nil {
+			c.start(ours, ours.conn.Load(), handler)
+			return
+		}
+		conn = ours
+	}
+	go func() {
+		defer conn.Close()
+		defer func() {
+			if p := recover(); p != nil {
+				log.Print(fmt.Sprintf("ouro: panic in a handler: %v\n%s", p, debug.Stack()))
+			}
+		}()
+		handler(conn)
+	}()
+}
