@@ -395,7 +395,7 @@ func TestGoexitIsContained(t *testing.T) {
 }
 
 func TestInjectLimit(t *testing.T) {
-	e := start(t, Config{Workers: 1, InjectLimit: 3, StallAfter: time.Second})
+	e := start(t, Config{Workers: 1, InjectLimit: 3, StallAfter: 100 * time.Millisecond})
 	w := e.Workers()[0]
 	release, began := make(chan struct{}), make(chan struct{})
 	w.Command(newCommand(func(*Worker) {
@@ -425,7 +425,7 @@ func TestInjectLimit(t *testing.T) {
 // Skewed load spreads: while one worker has slow tasks only, another takes some.
 func TestStealing(t *testing.T) {
 	for _, no := range []bool{false, true} {
-		e := start(t, Config{Workers: 2, NoSteal: no, StallAfter: time.Second})
+		e := start(t, Config{Workers: 2, NoSteal: no, StallAfter: 100 * time.Millisecond})
 		var g sync.WaitGroup
 		var elsewhere atomic.Int64
 		const n = 200
@@ -456,7 +456,7 @@ func TestStealing(t *testing.T) {
 
 // A coroutine that was stolen is woken on its home worker.
 func TestStolenCoroutineGoesHome(t *testing.T) {
-	e := start(t, Config{Workers: 2, StallAfter: time.Second})
+	e := start(t, Config{Workers: 2, StallAfter: 100 * time.Millisecond})
 	home := e.Workers()[0]
 	var g sync.WaitGroup
 	const n = 100
@@ -648,4 +648,50 @@ func TestNoAllocations(t *testing.T) {
 		x.Wait()
 	})
 	require.Zero(t, n, "Ready and Wait on a goroutine")
+}
+
+// The runtime uses the record of a goroutine that has ended for the next one, which must not pass for the coroutine.
+func TestEndedCoroutineIsForgotten(t *testing.T) {
+	r := new(runner)
+	r.curG.Store(getg())
+	co := &Coroutine{runner: r}
+	co.gone()
+	require.EqualValues(t, noG, r.curG.Load())
+
+	e := start(t, Config{Workers: 1})
+	w := e.Workers()[0]
+	for range 200 {
+		call(t, w, func() {})
+		var g sync.WaitGroup
+		for range 4 {
+			g.Go(func() {
+				if _, ok := w.Enter(); ok || Current() != nil {
+					t.Error("a goroutine passes for a coroutine that has ended")
+				}
+			})
+		}
+		g.Wait()
+	}
+}
+
+// A demoted coroutine, an ordinary goroutine in the place of one, and getg from many goroutines.
+func TestSpawnAsGoroutine(t *testing.T) {
+	e := start(t, Config{Workers: 1})
+	w := e.Workers()[0]
+	done := make(chan error, 1)
+	co := new(Coroutine)
+	require.NoError(t, w.Start(co, Spawn{Goroutine: true, Run: func() {
+		runtime.LockOSThread() // and it ends locked, as it may
+		if Current() != nil {
+			t.Error("Current")
+		}
+		w.Sleep(time.Millisecond)
+		var x Waiter
+		x.Prepare()
+		w.Command(newCommand(func(*Worker) { x.Wake() }))
+		x.Wait()
+	}, Exit: func(err error) { done <- err }}))
+	require.NoError(t, <-done)
+	require.True(t, co.Demoted())
+	require.Zero(t, e.Stats().HandOvers)
 }

@@ -122,6 +122,29 @@ func TestSyscallsAreExact(t *testing.T) {
 	require.Equal(t, uint64(rounds*(2*conns+1)), r.Stats().Syscalls-before)
 }
 
+// What waits for readiness costs nothing until it comes: a Poll asks the kernel once and touches nothing else.
+func TestWaitingDoesNotSpin(t *testing.T) {
+	r := start(t, Config{})
+	fd, peer := tcpPair(t)
+	d := done(func(_ *op.Op, c *op.Completion) { c.Lease.Release() })
+	in, out := op.Op{Kind: op.Recv, FD: fd, Done: d}, op.Op{Kind: op.Send, FD: fd, Buf: make([]byte, 32<<20), Done: d}
+	require.NoError(t, r.Submit(&out))
+	require.NoError(t, r.Submit(&in))
+	send(peer, []byte("x"))
+	for range 10 {
+		poll(t, r, time.Millisecond)
+	}
+	require.Equal(t, 2, r.InFlight())
+	before := r.Stats().Syscalls
+	for range 10 {
+		require.Zero(t, poll(t, r, 0))
+	}
+	require.Equal(t, uint64(10), r.Stats().Syscalls-before)
+	r.Cancel(&in)
+	r.Cancel(&out)
+	poll(t, r, -1)
+}
+
 // Both orders of registration trouble: a number that was closed and opened again without Forget, and one whose
 // registration is there although the reactor was told to forget it.
 func TestRegistrationIsFoundOut(t *testing.T) {

@@ -17,6 +17,7 @@ var lifeChecks = []check{
 	{name: "submit inside Complete", run: submitInside},
 	{name: "descriptor number used again", run: reuse},
 	{name: "descriptor number used again inside Complete", run: reuseInside},
+	{name: "stale event ends no poll", run: staleEvent},
 	{name: "duplicate outlives the descriptor", run: duplicate},
 	{name: "Close with everything in flight", run: closeAll},
 	{name: "Close with leases out", run: closeLeases},
@@ -117,6 +118,35 @@ func reuseInside(r *rig) {
 	for _, w := range fresh {
 		r.Equal("fresh", string(w.data))
 		r.stillFlying(w)
+	}
+}
+
+// staleEvent: the connection's last event and the end of its last operation come in the same turn; the Poll on the next
+// connection under its number must not take the event for its own.
+func staleEvent(r *rig) {
+	for range 20 {
+		fd, peer := r.pair()
+		w := r.op(op.Recv, fd)
+		var next *watched
+		var fd2, peer2 int
+		w.on = func(t told) {
+			if w.pending == 0 {
+				r.close(fd)
+				fd2, peer2 = r.pair()
+				next = r.poll(fd2, unix.EPOLLIN)
+			}
+		}
+		r.submit(w)
+		r.idle()
+		r.write(peer, []byte("old"))
+		r.b.Cancel(&w.Op)
+		w.end()
+		r.stillFlying(next)
+		r.write(peer2, []byte("x"))
+		r.Equal(told{result: unix.EPOLLIN}, next.end())
+		for _, x := range []int{peer, fd2, peer2} {
+			r.close(x)
+		}
 	}
 }
 

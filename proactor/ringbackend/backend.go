@@ -33,7 +33,8 @@ type Backend struct {
 	wakeFD    int
 	wakeGen   uint32 // identity of the wake-up poll in flight
 	wakeArmed bool
-	woken     atomic.Bool
+	woken     atomic.Bool // Wake was called, and its event not seen yet
+	awoken    bool        // the event was seen; ends the Poll
 
 	parker    *netpark.Parker
 	idleAfter time.Duration
@@ -43,7 +44,8 @@ type Backend struct {
 	idle      bool
 	yield     bool     // let others have the P at the end of this Poll
 	late      []op.Ref // cancels that found the submission queue full
-	closed    bool
+	closed    bool     // Submit refuses
+	released  bool     // the kernel's resources are given back
 	broken    error
 	// completion is the record that Complete is shown: one for all, so that no completion allocates.
 	completion op.Completion
@@ -101,6 +103,9 @@ func (b *Backend) open(c Config) (err error) {
 func (b *Backend) Submit(o *op.Op) error {
 	if b.closed || b.broken != nil {
 		return op.ErrClosed
+	}
+	if !known(o.Kind) {
+		return fmt.Errorf("ringbackend: operation of kind %d: %w", o.Kind, syscall.EINVAL)
 	}
 	sqe, err := b.sqe()
 	if err != nil {
@@ -222,6 +227,7 @@ func (b *Backend) Close() error {
 
 // release closes whatever open has opened, in the reverse order.
 func (b *Backend) release() error {
+	b.released = true
 	var errs []error
 	if b.parker != nil {
 		errs = append(errs, b.parker.Close())
