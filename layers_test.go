@@ -22,11 +22,11 @@ type layer struct {
 	pkg     string   // path below the module
 	imports []string // packages of this module, all of them in use
 	modules []string // other modules' packages, by prefix
+	owns    string   // for ARCHITECTURE.md
 }
 
 var (
 	kernel = []string{"golang.org/x/sys/unix"}
-	cli    = []string{"github.com/urfave/cli/v3"}
 	// What tests may import from outside.
 	testModules = []string{
 		"golang.org/x/sys/unix", "golang.org/x/net/nettest", "github.com/stretchr/testify", "go.uber.org/goleak",
@@ -35,20 +35,29 @@ var (
 )
 
 // layers is the order of the packages: each imports only those above it, and of these only the ones listed. A test may
-// import any package above its own.
+// import any package above its own. The table in ARCHITECTURE.md is made from it.
 var layers = []layer{
-	{"uring", nil, kernel},
-	{"buffers", nil, kernel},
-	{"executor", nil, nil},
-	{"internal/netpark", nil, kernel},
-	{"internal/denytest", nil, kernel},
-	{"internal/op", []string{"buffers"}, nil},
-	{"internal/optest", []string{"buffers", "internal/op"}, append(kernel, "github.com/stretchr/testify")},
-	{"reactorfallback", []string{"buffers", "internal/netpark", "internal/op"}, kernel},
-	{"proactor/ringbackend", []string{"uring", "buffers", "internal/netpark", "internal/op"}, kernel},
-	{"proactor", []string{"uring", "buffers", "executor", "internal/op", "reactorfallback", "proactor/ringbackend"}, kernel},
-	{"cmd/ouro", []string{"uring", "proactor"}, append(kernel, cli...)},
-	{"", nil, nil},
+	{"uring", nil, kernel, "ring memory, entries, enter, register, the feature table; no goroutine, no policy"},
+	{"buffers", nil, kernel, "memory outside the Go heap, leases, receive groups, pools, quotas"},
+	{"executor", nil, nil, "workers, coroutines, Waiter, stealing, priorities, timers, hand-over; no sockets, no rings"},
+	{"internal/netpark", nil, kernel, "parking a goroutine on a descriptor in the Go runtime's poller"},
+	{"internal/denytest", nil, kernel, "for tests: a process without some system call or without locked memory"},
+	{"internal/op", []string{"buffers"}, nil, "Op, Completion, Backend, System: the contract that each backend meets"},
+	{"internal/optest", []string{"buffers", "internal/op"}, []string{"golang.org/x/sys/unix", "github.com/stretchr/testify"},
+		"for tests: the suite that every backend runs"},
+	{"reactorfallback", []string{"buffers", "internal/netpark", "internal/op"}, kernel, "the epoll backend"},
+	{"proactor/ringbackend", []string{"uring", "buffers", "internal/netpark", "internal/op"}, kernel, "the io_uring backend"},
+	{"proactor", []string{"uring", "buffers", "executor", "internal/op", "reactorfallback", "proactor/ringbackend"}, kernel,
+		"Engine, connections, listeners, deadlines, callbacks, choice of the backend, statistics"},
+	{"net", []string{"buffers", "executor", "proactor"}, kernel, "package net's API on the engine, Serve"},
+	{"examples/echo", nil, nil, "the test of the examples"},
+	{"examples/echo/serve", []string{"net"}, nil, "echo with coroutines"},
+	{"examples/echo/leases", []string{"net"}, nil, "echo without copying"},
+	{"examples/echo/callbacks", []string{"buffers", "proactor"}, nil, "echo with callbacks"},
+	{"examples/echo/goroutines", []string{"net"}, nil, "echo with goroutines"},
+	{"cmd/ouro", []string{"uring", "buffers", "proactor", "net"}, []string{"golang.org/x/sys/unix", "github.com/urfave/cli/v3"},
+		"the command: probe and echo"},
+	{"", nil, nil, "the overview for readers, and the tests of the repository itself"},
 }
 
 // pkg is what `go list -json` tells of a package.
@@ -66,7 +75,7 @@ func TestLayers(t *testing.T) {
 
 // TestLayersNotices breaks each rule of the table once, so that TestLayers is known to be able to fail.
 func TestLayersNotices(t *testing.T) {
-	table := []layer{{"low", nil, nil}, {"mid", []string{"low"}, kernel}, {"high", []string{"mid"}, nil}}
+	table := []layer{{pkg: "low"}, {pkg: "mid", imports: []string{"low"}, modules: kernel}, {pkg: "high", imports: []string{"mid"}}}
 	full := func(paths ...string) (out []string) {
 		for _, p := range paths {
 			out = append(out, modulePath+"/"+p)
