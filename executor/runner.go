@@ -219,7 +219,7 @@ func (r *runner) runTasks() bool {
 		}
 		// Looking at the clock after tasks 1, 2, 4, 8 … finds a slow task early and costs little with quick ones.
 		if began != 0 && n&(n-1) == 0 && !w.ready.empty() {
-			w.overload(began)
+			w.overload(began, n)
 		}
 	}
 	w.stats.tasks.Store(w.tasks)

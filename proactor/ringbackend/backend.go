@@ -45,6 +45,7 @@ type Backend struct {
 	ticking   bool           // the tick is armed
 	sinceTick int            // completions delivered
 	idle      bool
+	ticks     uint32
 	yield     bool     // let others have the P at the end of this Poll
 	late      []op.Ref // cancels that found the submission queue full
 	closed    bool     // Submit refuses

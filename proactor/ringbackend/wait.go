@@ -130,12 +130,19 @@ func (b *Backend) armTick() {
 	b.ticking = true
 }
 
+// yieldTicks is the number of ticks after which a worker yields where there is more than one P. One that does not yield
+// at all is preempted by the runtime every 10 ms, all workers at the same moment; they then change places, and each
+// finds its multishots armed on the other's thread. More often would only wake idle Ps, which find nothing.
+const yieldTicks = 5
+
 // ticked is told of the tick, or that the thread that armed it has gone.
 func (b *Backend) ticked() {
 	b.ticking = false
 	b.idle = b.sinceTick == 0
 	b.sinceTick = 0
-	// With more Ps than one Gosched would wake an idle one, which finds nothing but the worker and takes it along to
-	// another thread; where all are busy the runtime interferes every 10 ms.
-	b.yield = !b.idle && runtime.GOMAXPROCS(0) == 1
+	if b.idle {
+		return
+	}
+	b.ticks++
+	b.yield = b.ticks%yieldTicks == 0 || runtime.GOMAXPROCS(0) == 1
 }
