@@ -19,7 +19,7 @@ func TestConfigLimits(t *testing.T) {
 	for name, c := range map[string]Config{
 		"Events": {Events: -1}, "Config.Events": {Events: maxEvents + 1},
 		"Burst": {Burst: -1}, "Config.Burst": {Burst: maxBurst + 1},
-		"Block": {Block: -1}, "Config.Block": {Block: maxBlock + 1},
+		"IdleAfter": {IdleAfter: -1}, "Config.IdleAfter": {IdleAfter: maxIdleAfter + 1},
 		"buffers": {Buffers: buffers.GroupConfig{Count: -1}},
 	} {
 		_, err := New(c)
