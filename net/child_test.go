@@ -1,6 +1,19 @@
 package net
 
-// childEnv names what a re-executed test binary is to do instead of running tests.
-const childEnv = "OURO_NET_TEST_CHILD"
+import (
+	"os"
+	"os/exec"
+	"testing"
 
-func runChild(string) int { return 2 }
+	"github.com/stretchr/testify/require"
+)
+
+// runAgain runs the calling test in a process of its own, with env added to the environment.
+func runAgain(t *testing.T, env ...string) {
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	c := exec.Command(exe, "-test.run=^"+t.Name()+"$", "-test.count=1", "-test.timeout=60s")
+	c.Env = append(os.Environ(), env...)
+	out, err := c.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -17,9 +18,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if child := os.Getenv(childEnv); child != "" {
-		os.Exit(runChild(child))
-	}
 	before := openFiles()
 	code := m.Run()
 	if err := goleak.Find(); err != nil && code == 0 {
@@ -43,12 +41,19 @@ func TestMain(m *testing.M) {
 // runtimePoller is how many descriptors the Go runtime opens for its poller at first use and keeps.
 const runtimePoller = 2
 
+// openFiles counts the open descriptors, without pipes: the standard library pools those that it splices through.
 func openFiles() int {
 	d, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return -1
 	}
-	return len(d)
+	n := 0
+	for _, f := range d {
+		if to, _ := os.Readlink("/proc/self/fd/" + f.Name()); !strings.HasPrefix(to, "pipe:") {
+			n++
+		}
+	}
+	return n
 }
 
 var backends = []proactor.Backend{proactor.IOUring, proactor.Epoll}

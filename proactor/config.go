@@ -117,7 +117,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Log = func(s string) { log.Print("ouro: ", s) }
 	}
 	if c.system == nil {
-		c.system = kernel{}
+		c.system = &kernel{}
 	}
 	return c, nil
 }

@@ -177,7 +177,9 @@ func (c *Conn) waitForData() {
 	}
 	c.mu.Unlock()
 	if kick {
-		c.kick()
+		// Once in a connection's life, so it need not be quick, and submitting would need more stack than an idle
+		// coroutine has: the worker does it.
+		c.loop.w.Command(&c.ctl)
 	}
 	w.read.Wait()
 	c.mu.Lock()

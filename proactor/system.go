@@ -13,27 +13,20 @@ type kernel struct{}
 // costs more than it can gain.
 const smallTransfer = 16 << 10
 
-func (kernel) Send(fd int, p []byte) (int, syscall.Errno) {
-	for {
-		n, errno := send(fd, p, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-		if errno != syscall.EINTR {
-			return n, errno
-		}
-	}
+// The methods that a coroutine's Write goes through have few and small frames, and a pointer receiver, which spares the
+// wrapper that a value in an interface has.
+
+func (*kernel) Send(fd int, p []byte) (int, syscall.Errno) {
+	return transfer(sysSendto, fd, p, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 }
 
-func (kernel) Recv(fd int, p []byte) (int, syscall.Errno) {
-	for {
-		n, errno := recv(fd, p, unix.MSG_DONTWAIT)
-		if errno != syscall.EINTR {
-			return n, errno
-		}
-	}
+func (*kernel) Recv(fd int, p []byte) (int, syscall.Errno) {
+	return transfer(sysRecvfrom, fd, p, unix.MSG_DONTWAIT)
 }
 
-func (kernel) Shutdown(fd, how int) syscall.Errno { return errnoOf(unix.Shutdown(fd, how)) }
+func (*kernel) Shutdown(fd, how int) syscall.Errno { return errnoOf(unix.Shutdown(fd, how)) }
 
-func (kernel) Close(fd int, reset bool) syscall.Errno {
+func (*kernel) Close(fd int, reset bool) syscall.Errno {
 	if reset {
 		// It fails on what is not a TCP socket; then there is nothing to reset.
 		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})

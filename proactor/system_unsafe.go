@@ -8,14 +8,6 @@ import (
 // none stands for the address of an empty slice, as the kernel wants a valid one.
 var none byte
 
-func send(fd int, p []byte, flags int) (int, syscall.Errno) {
-	return transfer(sysSendto, fd, p, flags)
-}
-
-func recv(fd int, p []byte, flags int) (int, syscall.Errno) {
-	return transfer(sysRecvfrom, fd, p, flags)
-}
-
 // transfer makes one sendto or recvfrom without an address. These system calls do not wait (MSG_DONTWAIT), so short
 // ones go without the scheduler's bookkeeping.
 func transfer(nr uintptr, fd int, p []byte, flags int) (int, syscall.Errno) {
@@ -23,13 +15,15 @@ func transfer(nr uintptr, fd int, p []byte, flags int) (int, syscall.Errno) {
 	if len(p) > 0 {
 		b = &p[0]
 	}
+	errno := syscall.EINTR
 	var n uintptr
-	var errno syscall.Errno
 	// SAFETY: b points to len(p) bytes of p, which the call keeps alive; the conversions are in the call's
 	// own argument list.
-	if len(p) <= smallTransfer {
-		n, _, errno = syscall.RawSyscall6(nr, uintptr(fd), uintptr(unsafe.Pointer(b)), uintptr(len(p)), uintptr(flags), 0, 0)
-	} else {
+	for errno == syscall.EINTR {
+		if len(p) <= smallTransfer {
+			n, _, errno = syscall.RawSyscall6(nr, uintptr(fd), uintptr(unsafe.Pointer(b)), uintptr(len(p)), uintptr(flags), 0, 0)
+			continue
+		}
 		n, _, errno = syscall.Syscall6(nr, uintptr(fd), uintptr(unsafe.Pointer(b)), uintptr(len(p)), uintptr(flags), 0, 0)
 	}
 	if errno != 0 {

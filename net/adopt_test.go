@@ -1,0 +1,146 @@
+package net
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ouro-io/ouro/proactor"
+)
+
+// What goroutines have begun in runtime mode goes on when a coroutine's first use moves the connection to the engine:
+// a Read that waits gets its bytes, a Write that is half done loses and repeats none.
+func TestMoveInterruptsNobody(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		c, peer := pipe(t, forced(e, modeRuntime), false)
+		defer c.Close()
+		defer peer.Close()
+		require.Nil(t, c.conn.Load())
+		data := make([]byte, 32<<20)
+		for i := range data {
+			data[i] = byte(i * 7 >> 3)
+		}
+		wrote := make(chan error, 1)
+		go func() {
+			n, err := c.Write(data)
+			if err == nil && n != len(data) {
+				err = io.ErrShortWrite
+			}
+			wrote <- err
+		}()
+		read := make(chan string, 1)
+		go func() {
+			b := make([]byte, 8)
+			n, err := c.Read(b)
+			if err != nil {
+				read <- err.Error()
+				return
+			}
+			read <- string(b[:n])
+		}()
+		// The peer has read some, so the Write is inside, and cannot end before the peer reads the rest.
+		got := make([]byte, 1<<20)
+		_, err := io.ReadFull(peer, got)
+		require.NoError(t, err)
+		runOn(e, func() { _, _ = c.Read(nil) })
+		require.NotNil(t, c.conn.Load(), "a coroutine used it")
+		_, err = peer.Write([]byte("hello"))
+		require.NoError(t, err)
+		require.Equal(t, "hello", <-read)
+		rest := make([]byte, len(data)-len(got))
+		_, err = io.ReadFull(peer, rest)
+		require.NoError(t, err)
+		require.NoError(t, <-wrote)
+		require.True(t, bytes.Equal(data, append(got, rest...)))
+	})
+}
+
+func TestMoveKeepsDeadlines(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		c, peer := pipe(t, forced(e, modeRuntime), false)
+		defer c.Close()
+		defer peer.Close()
+		require.NoError(t, c.SetReadDeadline(past))
+		runOn(e, func() {
+			_, err := c.Read(make([]byte, 1))
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			_, err = c.Write([]byte("x"))
+			require.NoError(t, err)
+		})
+		require.NotNil(t, c.conn.Load())
+	})
+}
+
+// Close and the move race: the connection is closed in the end, and every operation is told so.
+func TestMoveWhileClosing(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		s := forced(e, modeRuntime)
+		for range 100 {
+			c, peer := pipe(t, s, false)
+			read := make(chan error, 2)
+			go func() {
+				_, err := c.Read(make([]byte, 1))
+				read <- err
+			}()
+			moved := make(chan error, 1)
+			require.NoError(t, e.Executor().Go(func() {
+				_, err := c.Read(make([]byte, 1))
+				moved <- err
+			}))
+			require.NoError(t, c.Close())
+			require.ErrorIs(t, <-read, ErrClosed)
+			require.ErrorIs(t, <-moved, ErrClosed)
+			require.ErrorIs(t, c.Close(), ErrClosed)
+			peer.Close()
+		}
+	})
+}
+
+// RawConn's Read works in runtime mode and keeps the connection there; on the engine it fails and says why.
+func TestRawRead(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		c, peer := pipe(t, forced(e, modeRuntime), false)
+		defer c.Close()
+		defer peer.Close()
+		raw, err := c.SyscallConn()
+		require.NoError(t, err)
+		called := false
+		require.NoError(t, raw.Read(func(uintptr) bool { called = true; return true }))
+		require.True(t, called)
+		runOn(e, func() { _, _ = c.Read(nil) })
+		require.NotNil(t, c.conn.Load())
+		err = raw.Read(func(uintptr) bool { t.Error("called"); return true })
+		require.ErrorIs(t, err, errRaw)
+		var op *OpError
+		require.True(t, errors.As(err, &op))
+		require.Equal(t, "raw-read", op.Op)
+		require.NoError(t, raw.Control(func(uintptr) { called = false }))
+		require.False(t, called)
+	})
+}
+
+// The leases of a connection that a goroutine has: it moves to the engine.
+func TestLeaseMoves(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		c, peer := pipe(t, forced(e, modeRuntime), false)
+		defer c.Close()
+		defer peer.Close()
+		require.NoError(t, peer.SetDeadline(time.Now().Add(time.Minute)))
+		_, err := peer.Write([]byte("hello"))
+		require.NoError(t, err)
+		l, err := c.ReadLease()
+		require.NoError(t, err)
+		require.NotNil(t, c.conn.Load())
+		require.Equal(t, "hello", string(l.Bytes()))
+		require.NoError(t, c.WriteLease(l))
+		b := make([]byte, 5)
+		_, err = io.ReadFull(peer, b)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(b))
+	})
+}

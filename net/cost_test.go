@@ -1,0 +1,160 @@
+package net
+
+import (
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	stdnet "net"
+
+	"github.com/ouro-io/ouro/proactor"
+)
+
+func TestNoAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		for name, handler := range map[string]func(Conn){"copy": echo, "lease": echoLease} {
+			for _, p := range []modePolicy{modeEngine, modeRuntime} {
+				s := forced(e, p)
+				c := dialOn(t, s, serveOn(t, s, handler))
+				msg, got := []byte("sixty-four bytes or so"), make([]byte, 64)
+				round := func() {
+					if _, err := c.Write(msg); err != nil {
+						t.Error(err)
+					}
+					if _, err := c.Read(got); err != nil {
+						t.Error(err)
+					}
+				}
+				for range 50 {
+					round()
+				}
+				require.Zero(t, testing.AllocsPerRun(200, round), "%s %v", name, p)
+			}
+		}
+	})
+}
+
+// The stacks of idle handlers stay at the 2 KiB that a goroutine begins with.
+func TestIdleStack(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector makes frames larger")
+	}
+	// By default the runtime begins with larger stacks when those that the last collection saw were large, which in a test
+	// are those of other tests.
+	const setting = "adaptivestackstart=0"
+	if !strings.Contains(os.Getenv("GODEBUG"), setting) {
+		runAgain(t, "GODEBUG="+setting)
+		return
+	}
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		s := On(e)
+		const conns = 400
+		buf := make([][]byte, conns)
+		for i := range buf {
+			buf[i] = make([]byte, 64)
+		}
+		next := make(chan []byte, conns)
+		for _, b := range buf {
+			next <- b
+		}
+		l := serveOn(t, s, func(c Conn) {
+			b := <-next
+			for {
+				n, err := c.Read(b)
+				if err != nil {
+					return
+				}
+				if _, err := c.Write(b[:n]); err != nil {
+					return
+				}
+			}
+		})
+		runtime.GC()
+		var before, after runtime.MemStats
+		cs := make([]*stdnet.TCPConn, conns)
+		runtime.ReadMemStats(&before)
+		for i := range cs {
+			c, err := stdnet.Dial("tcp", l.Addr().String())
+			require.NoError(t, err)
+			defer c.Close()
+			cs[i] = c.(*stdnet.TCPConn)
+			echoOnce(t, c, []byte("x"))
+		}
+		runtime.ReadMemStats(&after)
+		per := (int64(after.StackInuse) - int64(before.StackInuse)) / conns
+		require.Less(t, per, int64(3<<10), "stack bytes per idle handler")
+	})
+}
+
+// Accepted connections have the options that the standard library sets on each of its own, for Serve and for Accept.
+func TestAcceptedOptions(t *testing.T) {
+	for name, lc := range map[string]ListenConfig{
+		"default": {},
+		"none":    {KeepAlive: -1},
+		"period":  {KeepAlive: 42_000_000_001},
+		"config":  {KeepAliveConfig: KeepAliveConfig{Enable: true, Idle: 7e9, Interval: 8e9, Count: 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := acceptedOptions(t, func() (Listener, error) { return lc.std().Listen(t.Context(), "tcp", "127.0.0.1:0") }, nil)
+			onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+				for _, p := range []modePolicy{modeEngine, modeRuntime} {
+					s := forced(e, p)
+					listen := func() (Listener, error) { return s.ListenConfig(lc).Listen(t.Context(), "tcp", "127.0.0.1:0") }
+					require.Equal(t, want, acceptedOptions(t, listen, nil), "Accept")
+					require.Equal(t, want, acceptedOptions(t, listen, s), "Serve")
+				}
+			})
+		})
+	}
+}
+
+// acceptedOptions returns the options of an accepted connection: through Serve when s is given.
+func acceptedOptions(t *testing.T, listen func() (Listener, error), s *Stack) (got [6]int) {
+	l, err := listen()
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	seen := make(chan [6]int, 1)
+	handler := func(c Conn) {
+		defer c.Close()
+		raw, err := c.(tcpConn).SyscallConn()
+		if err != nil {
+			return
+		}
+		_ = raw.Control(func(fd uintptr) {
+			var o [6]int
+			o[0], _ = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY)
+			o[1], _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE)
+			o[2], _ = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE)
+			o[3], _ = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPINTVL)
+			o[4], _ = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPCNT)
+			flags, _ := unix.FcntlInt(fd, unix.F_GETFD, 0)
+			o[5] = flags & unix.FD_CLOEXEC
+			seen <- o
+		})
+	}
+	go func() {
+		if s != nil {
+			ended <- s.Serve(l, handler)
+			return
+		}
+		c, err := l.Accept()
+		if err == nil {
+			handler(c)
+		}
+		ended <- ErrClosed
+	}()
+	c, err := stdnet.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	got = <-seen
+	c.Close()
+	l.Close()
+	require.ErrorIs(t, <-ended, ErrClosed)
+	return got
+}
