@@ -35,11 +35,10 @@ func (b *Backend) Poll(wait time.Duration) (int, error) {
 			return 0, op.ErrClosed
 		}
 		b.prepareTurn()
-		switch {
-		case wait != 0 && b.ring.Ready() == 0:
+		if wait != 0 && b.ring.Ready() == 0 {
 			b.wait(wait)
-		case b.ring.Queued() > 0 || b.ring.TaskrunPending() || b.ring.Overflowed():
-			b.enter(0, 0)
+		} else {
+			b.flush()
 		}
 		n := b.reap()
 		if b.yield {

@@ -30,9 +30,7 @@ import (
 // wait waits for a completion at most for limit, without limit when < 0. What is queued is handed over first.
 func (b *Backend) wait(limit time.Duration) {
 	if b.idle {
-		if b.ring.Queued() > 0 {
-			b.enter(0, 0)
-		}
+		b.flush()
 		if b.ring.Ready() > 0 || b.broken != nil {
 			return
 		}
@@ -40,10 +38,17 @@ func (b *Backend) wait(limit time.Duration) {
 		return
 	}
 	b.unparkLater()
-	if limit >= b.idleAfter {
+	if limit >= b.idleAfter && b.ticking {
 		limit = -1 // the tick comes first
 	}
 	b.enter(1, limit)
+}
+
+// flush enters the kernel if it has anything to take or holds anything back.
+func (b *Backend) flush() {
+	if b.ring.Queued() > 0 || b.ring.TaskrunPending() || b.ring.Overflowed() {
+		b.enter(0, 0)
+	}
 }
 
 // park waits in the runtime's poller.
