@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +46,27 @@ func TestGenerated(t *testing.T) {
 			require.Equal(t, want, string(src), "stale; run: go generate")
 		})
 	}
+}
+
+var markdownLink = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+
+// TestLinks follows the links between the documents and into the repository.
+func TestLinks(t *testing.T) {
+	links := 0
+	files(t, func(path string) {
+		if !strings.HasSuffix(path, ".md") {
+			return
+		}
+		src, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, m := range markdownLink.FindAllStringSubmatch(string(src), -1) {
+			links++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), m[1])); err != nil {
+				t.Errorf("%s links to %s: %v", path, m[1], err)
+			}
+		}
+	})
+	require.Positive(t, links)
 }
 
 func TestReplacePart(t *testing.T) {

@@ -14,6 +14,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	// The examples are built by the go command. With these the test's cached result ends when the engine changes.
+	_ "github.com/ouro-io/ouro/net"
+	_ "github.com/ouro-io/ouro/proactor"
 )
 
 // TestExamples builds and runs each example as a user would, on each backend, and talks to it.
@@ -25,6 +29,8 @@ func TestExamples(t *testing.T) {
 	out, err := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "./...").CombinedOutput()
 	require.NoError(t, err, string(out))
 	for _, face := range []string{"serve", "leases", "callbacks", "goroutines"} {
+		_, err := os.ReadFile(filepath.Join(face, "main.go")) // and with this, when the example changes
+		require.NoError(t, err)
 		for _, backend := range []string{"auto", "epoll"} {
 			t.Run(face+" "+backend, func(t *testing.T) {
 				addr := start(t, filepath.Join(bin, face), backend)
