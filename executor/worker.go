@@ -78,6 +78,9 @@ func (w *Worker) Ready(t *Task) {
 	}
 }
 
+// Alone reports whether no other task is ready on w. Only for who owns w: see Enter.
+func (w *Worker) Alone() bool { return w.ready.empty() }
+
 // enqueue puts a task that is in no queue into one.
 func (w *Worker) enqueue(t *Task) {
 	if s, ok := w.Enter(); ok {

@@ -200,19 +200,31 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return 0, nil
 	}
 	c.writing, c.sent = true, 0
-	if c.loop.batches {
-		if s, ok := c.loop.w.Enter(); ok {
-			c.out = p
-			w := c.armWrite()
-			c.startSend()
-			c.mu.Unlock()
-			s.Leave()
-			w.Wait()
-			return c.endWrite(len(p))
-		}
+	if !c.loop.batches || !c.writeBatched(p) {
+		c.writeDirect(p)
 	}
-	c.writeDirect(p)
 	return c.endWrite(len(p))
+}
+
+// writeBatched leaves p to the turn's next system call, and waits. It reports false, and has done nothing, when there is
+// no turn to share: on other goroutines, and when nobody else is ready, where a system call of its own costs no more
+// and needs no wait. mu is held on entry, and on return if it was refused.
+func (c *Conn) writeBatched(p []byte) bool {
+	s, ok := c.loop.w.Enter()
+	if !ok {
+		return false
+	}
+	if c.loop.w.Alone() {
+		s.Leave()
+		return false
+	}
+	c.out = p
+	w := c.armWrite()
+	c.startSend()
+	c.mu.Unlock()
+	s.Leave()
+	w.Wait()
+	return true
 }
 
 // takeTurn waits until no other Write and nothing from Send is under way. mu is held.
@@ -300,7 +312,7 @@ func (c *Conn) endWrite(want int) (int, error) {
 	if w := c.wait; w != nil {
 		w.writeWaits = false
 	}
-	next := c.outq.len() > 0 && c.werr == nil && !c.closed
+	next := c.outq.len() > 0 && c.werr == nil
 	if next {
 		c.outLease = c.outq.pop()
 		c.out = c.outLease.Bytes()

@@ -108,7 +108,9 @@ func (b *Backend) reap() int {
 		b.idle = false
 		b.sinceTick += n
 		b.stats.polls.Add(1)
-		b.stats.completed.Add(uint64(n))
+		b.completed += uint64(n)
+		b.stats.completed.Store(b.completed)
+		b.stats.submitted.Store(b.submitted)
 		b.stats.inFlight.Store(int64(b.table.Len()))
 	}
 	return n
