@@ -28,7 +28,7 @@ func (e *Engine) Info() Info {
 }
 
 // chooseBackend picks the maker of backends. io_uring is tried with a backend of the real size, which is closed again;
-// what works for one may still fail for the last worker (memory), and then New says so.
+// what works for one may still fail for the last worker (memory), and then New takes epoll after all.
 func chooseBackend(c Config) (func(int) (op.Backend, error), Info, error) {
 	if c.backend != nil {
 		return c.backend, Info{Backend: c.Backend, Reason: "injected"}, nil
@@ -38,11 +38,8 @@ func chooseBackend(c Config) (func(int) (op.Backend, error), Info, error) {
 			Entries: c.RingEntries, CQEntries: c.RingCQEntries, Buffers: c.Buffers, IdleAfter: c.IdleAfter,
 		})
 	}
-	reactor := func(int) (op.Backend, error) {
-		return reactorfallback.New(reactorfallback.Config{Buffers: c.Buffers, IdleAfter: c.IdleAfter})
-	}
 	if c.Backend == Epoll {
-		return reactor, Info{Backend: Epoll, Reason: "asked for"}, nil
+		return reactors(c), Info{Backend: Epoll, Reason: "asked for"}, nil
 	}
 	err := tryRing(ring)
 	switch {
@@ -51,7 +48,14 @@ func chooseBackend(c Config) (func(int) (op.Backend, error), Info, error) {
 	case c.Backend == IOUring:
 		return nil, Info{}, fmt.Errorf("proactor: io_uring was asked for and does not work here: %w", err)
 	}
-	return reactor, Info{Backend: Epoll, Reason: err.Error()}, nil
+	return reactors(c), Info{Backend: Epoll, Reason: err.Error()}, nil
+}
+
+// reactors makes epoll backends.
+func reactors(c Config) func(int) (op.Backend, error) {
+	return func(int) (op.Backend, error) {
+		return reactorfallback.New(reactorfallback.Config{Buffers: c.Buffers, IdleAfter: c.IdleAfter})
+	}
 }
 
 func tryRing(ring func(int) (op.Backend, error)) error {

@@ -185,4 +185,15 @@ func TestNoLockedMemory(t *testing.T) {
 	got = choose(t, "memlock=0", "uring", "auto")
 	require.Contains(t, got.Err, "io_uring was asked for")
 	require.Contains(t, got.Err, "RLIMIT_MEMLOCK")
+
+	// Enough for a ring, perhaps, but not for one per worker and as large as asked for: whatever is chosen works.
+	for _, limit := range []string{"16384", "65536", "262144", "1048576"} {
+		got = choose(t, "memlock="+limit, "auto", "auto")
+		require.Empty(t, got.Err, "memlock=%s", limit)
+		require.True(t, got.Echoed)
+		if got.Backend == "epoll" {
+			require.Contains(t, got.Reason, "RLIMIT_MEMLOCK")
+			require.Equal(t, 1, strings.Count(got.Log, got.Reason), "logged once: %q", got.Log)
+		}
+	}
 }

@@ -40,6 +40,24 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	e, err := start(c, make, info)
+	if err != nil && c.Backend == Auto && info.Backend == IOUring {
+		// One ring could be had, but not one for each worker.
+		info = Info{Backend: Epoll, Reason: err.Error()}
+		e, err = start(c, reactors(c), info)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info.Reason != "" && c.Backend == Auto {
+		e.log(fmt.Sprintf("using %v: %s", info.Backend, info.Reason))
+	}
+	return e, nil
+}
+
+// start makes an engine whose workers have backends from make.
+func start(c Config, make func(int) (op.Backend, error), info Info) (*Engine, error) {
+	var err error
 	e := &Engine{
 		info: info, system: c.system, quota: c.ReceiveQuota, writeQueue: c.WriteQueue, log: c.Log,
 		acceptors: map[*Acceptor]struct{}{},
@@ -63,9 +81,6 @@ func New(c Config) (*Engine, error) {
 		return nil, fmt.Errorf("proactor: start the %s engine: %w", info.Backend, err)
 	}
 	e.clock = e.ex.Clock()
-	if info.Reason != "" && c.Backend == Auto {
-		e.log(fmt.Sprintf("using %v: %s", info.Backend, info.Reason))
-	}
 	return e, nil
 }
 
