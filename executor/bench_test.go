@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"iter"
 	"runtime"
 	"testing"
 )
@@ -8,6 +9,18 @@ import (
 func benchWorker(b *testing.B) *Worker {
 	e := start(b, Config{Workers: 1})
 	return e.Workers()[0]
+}
+
+// What iter.Pull alone costs: one resume, one suspension.
+func BenchmarkPullAlone(b *testing.B) {
+	next, stop := iter.Pull(func(yield func(struct{}) bool) {
+		for yield(struct{}{}) {
+		}
+	})
+	defer stop()
+	for b.Loop() {
+		next()
+	}
 }
 
 // Two coroutines of one worker wake each other: per round two suspensions, two resumes and two wake-ups.

@@ -66,8 +66,9 @@ type Config struct {
 	// run; 0 means 65536, at most MaxInjectLimit. Beyond it Go returns ErrQueueFull. Wake-ups are bounded by the
 	// number of coroutines and are never refused.
 	InjectLimit int
-	// StallAfter is how long one task may hold its worker up while other work waits; the hand-over follows between
-	// once and twice this time. 0 means 2 ms; 100 µs to 1 s.
+	// StallAfter is how long one task may hold its worker up while other work waits, and how often the monitor looks; so
+	// the hand-over follows between once and twice this time, plus what the clock's sleeps are late by (on Linux
+	// each is rounded up to a whole millisecond). 0 means 2 ms; 100 µs to 1 s.
 	StallAfter time.Duration
 	// DemoteAfter is the number of hand-overs within DemoteWindow of each other after which a coroutine becomes an
 	// ordinary goroutine; 0 means 3, < 0 never.

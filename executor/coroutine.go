@@ -56,7 +56,8 @@ type Spawn struct {
 // it. A demoted one runs on a goroutine that waits for its end, and its Waiters park.
 //
 // A coroutine's idle stack should stay at the 2 KiB that a goroutine starts with, and about 1.1 KiB of that are
-// usable. So body and suspend have small frames, and what is rare is in functions of its own.
+// usable. So the functions below and above the user's have small frames, and what is rare is in functions of its own.
+// (The runtime may start all goroutines with more, when the average at the last collection was larger.)
 type Coroutine struct {
 	task   Task
 	home   *Worker
@@ -136,17 +137,15 @@ func (co *Coroutine) create() {
 	if co.counted {
 		co.home.starting.Add(-1)
 	}
-	co.next, _ = iter.Pull(iter.Seq[struct{}](co.body))
-}
-
-// body is the coroutine's first function. Its frame lies on every idle stack.
-func (co *Coroutine) body(yield func(struct{}) bool) {
-	co.yield = yield
-	co.g = getg()
-	co.runner.curG.Store(co.g)
-	defer co.finish()
-	co.run()
-	co.returned = true
+	// A function literal, not a method value: that would put a second frame on every idle stack.
+	co.next, _ = iter.Pull(func(yield func(struct{}) bool) {
+		co.yield = yield
+		co.g = getg()
+		co.runner.curG.Store(co.g)
+		defer co.finish()
+		co.run()
+		co.returned = true
+	})
 }
 
 // finish runs deferred, so that it sees a panic and a Goexit as well.

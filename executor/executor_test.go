@@ -1,8 +1,6 @@
 package executor
 
 import (
-	"context"
-	"errors"
 	"os"
 	"runtime"
 	"sync"
@@ -84,7 +82,9 @@ func TestNoWakeWhileAwake(t *testing.T) {
 }
 
 func TestCommandsRunOnOwner(t *testing.T) {
-	e := start(t, Config{Workers: 2})
+	c := Config{Workers: 2}
+	ds := withDrivers(&c)
+	e := start(t, c)
 	const n, senders = 2000, 4
 	var handled [2]atomic.Int64
 	var g sync.WaitGroup
@@ -110,6 +110,9 @@ func TestCommandsRunOnOwner(t *testing.T) {
 	}
 	awaitGroup(t, &g, "senders")
 	until(t, func() bool { return handled[0].Load()+handled[1].Load() == n*senders }, "commands")
+	for _, d := range *ds {
+		require.LessOrEqual(t, d.wakes.Load(), d.waits.Load(), "a sleep was ended twice")
+	}
 }
 
 // A command that is sent while it is on its way runs once, one that is sent while it is handled once more.
@@ -263,139 +266,8 @@ func TestSectionHoldsTheMonitorOff(t *testing.T) {
 	})
 }
 
-func TestPanicIsContained(t *testing.T) {
-	var reported atomic.Pointer[PanicError]
-	e := start(t, Config{Workers: 1, OnPanic: func(p *PanicError) { reported.Store(p) }})
-	w := e.Workers()[0]
-	t.Run("exit hook", func(t *testing.T) {
-		c := make(chan error, 1)
-		require.NoError(t, w.Start(new(Coroutine), Spawn{Run: func() { Yield(); explode() }, Exit: func(err error) { c <- err }}))
-		var p *PanicError
-		require.ErrorAs(t, <-c, &p)
-		require.Equal(t, "boom", p.Value)
-		require.Contains(t, string(p.Stack), "explode")
-		require.Nil(t, reported.Load())
-	})
-	t.Run("OnPanic", func(t *testing.T) {
-		require.NoError(t, w.Go(explode))
-		until(t, func() bool { return reported.Load() != nil }, "OnPanic")
-		require.Contains(t, string(reported.Swap(nil).Stack), "explode")
-	})
-	t.Run("in a section", func(t *testing.T) {
-		require.NoError(t, w.Go(func() {
-			w.Enter()
-			explode()
-		}))
-		until(t, func() bool { return reported.Swap(nil) != nil }, "OnPanic")
-	})
-	t.Run("callback", func(t *testing.T) {
-		task := newTask(Normal, func(*Worker) { explode() })
-		for range 3 {
-			w.Ready(task)
-			until(t, func() bool { return reported.Load() != nil }, "OnPanic")
-			require.Contains(t, string(reported.Swap(nil).Stack), "explode")
-		}
-	})
-	t.Run("callback in a section", func(t *testing.T) {
-		w.Ready(newTask(Normal, func(*Worker) {
-			w.Enter()
-			explode()
-		}))
-		until(t, func() bool { return reported.Swap(nil) != nil }, "OnPanic")
-	})
-	t.Run("exit hook that panics", func(t *testing.T) {
-		require.NoError(t, w.Start(new(Coroutine), Spawn{Run: func() {}, Exit: func(error) { explode() }}))
-		until(t, func() bool { return reported.Swap(nil) != nil }, "OnPanic")
-	})
-	t.Run("blocked", func(t *testing.T) {
-		release := make(chan struct{})
-		require.NoError(t, w.Go(func() { <-release; explode() }))
-		call(t, w, func() {})
-		close(release)
-		until(t, func() bool { return reported.Swap(nil) != nil }, "OnPanic")
-	})
-	t.Run("goroutine", func(t *testing.T) {
-		require.NoError(t, w.Start(new(Coroutine), Spawn{Run: explode, Goroutine: true}))
-		until(t, func() bool { return reported.Swap(nil) != nil }, "OnPanic")
-	})
-	call(t, w, func() { Yield() })
-	require.EqualValues(t, 10, e.Stats().Panics)
-}
-
-//go:noinline
-func explode() { panic("boom") }
-
-func TestGoexitIsContained(t *testing.T) {
-	e := start(t, Config{Workers: 1})
-	w := e.Workers()[0]
-	ended := func(t *testing.T, s Spawn) {
-		c := make(chan error, 1)
-		s.Exit = func(err error) { c <- err }
-		require.NoError(t, w.Start(new(Coroutine), s))
-		require.ErrorIs(t, <-c, ErrGoexit)
-		call(t, w, func() { Yield() })
-	}
-	t.Run("at once", func(t *testing.T) { ended(t, Spawn{Run: runtime.Goexit}) })
-	t.Run("after a suspension", func(t *testing.T) { ended(t, Spawn{Run: func() { Yield(); runtime.Goexit() }}) })
-	t.Run("in a section", func(t *testing.T) { ended(t, Spawn{Run: func() { w.Enter(); runtime.Goexit() }}) })
-	t.Run("goroutine", func(t *testing.T) { ended(t, Spawn{Run: runtime.Goexit, Goroutine: true}) })
-	t.Run("deposed", func(t *testing.T) {
-		release, done := make(chan struct{}), make(chan error, 1)
-		require.NoError(t, w.Start(new(Coroutine), Spawn{
-			Run:  func() { <-release; runtime.Goexit() },
-			Exit: func(err error) { done <- err },
-		}))
-		call(t, w, func() {})
-		close(release)
-		require.ErrorIs(t, <-done, ErrGoexit)
-		until(t, func() bool { return directory.deposed.Load() == nil }, "the list of deposed runners to be empty")
-	})
-	t.Run("callback", func(t *testing.T) {
-		runs := make(chan int, 4)
-		n := 0
-		var task *Task
-		task = newTask(Normal, func(*Worker) {
-			n++
-			runs <- n
-			if n == 1 {
-				w.Ready(task) // is not lost
-			}
-			runtime.Goexit()
-		})
-		w.Ready(task)
-		<-runs
-		<-runs
-		call(t, w, func() { Yield() })
-	})
-	t.Run("command, and the rest of its list", func(t *testing.T) {
-		var g sync.WaitGroup
-		g.Add(3)
-		w.Command(newCommand(func(*Worker) {
-			for i := range 3 {
-				w.Command(newCommand(func(*Worker) {
-					g.Done()
-					if i == 0 {
-						runtime.Goexit()
-					}
-				}))
-			}
-		}))
-		awaitGroup(t, &g, "commands")
-	})
-	t.Run("timer", func(t *testing.T) {
-		fired := make(chan struct{}, 2)
-		for range 2 {
-			newTimer(w, func() { fired <- struct{}{}; runtime.Goexit() }).Set(w.Now())
-		}
-		<-fired
-		<-fired
-		call(t, w, func() { Yield() })
-	})
-	require.Zero(t, e.Stats().Panics)
-}
-
 func TestInjectLimit(t *testing.T) {
-	e := start(t, Config{Workers: 1, InjectLimit: 3, StallAfter: time.Second})
+	e := start(t, Config{Workers: 1, InjectLimit: 3, StallAfter: 100 * time.Millisecond})
 	w := e.Workers()[0]
 	release, began := make(chan struct{}), make(chan struct{})
 	w.Command(newCommand(func(*Worker) {
@@ -425,7 +297,7 @@ func TestInjectLimit(t *testing.T) {
 // Skewed load spreads: while one worker has slow tasks only, another takes some.
 func TestStealing(t *testing.T) {
 	for _, no := range []bool{false, true} {
-		e := start(t, Config{Workers: 2, NoSteal: no, StallAfter: time.Second})
+		e := start(t, Config{Workers: 2, NoSteal: no, StallAfter: 100 * time.Millisecond})
 		var g sync.WaitGroup
 		var elsewhere atomic.Int64
 		const n = 200
@@ -456,7 +328,7 @@ func TestStealing(t *testing.T) {
 
 // A coroutine that was stolen is woken on its home worker.
 func TestStolenCoroutineGoesHome(t *testing.T) {
-	e := start(t, Config{Workers: 2, StallAfter: time.Second})
+	e := start(t, Config{Workers: 2, StallAfter: 100 * time.Millisecond})
 	home := e.Workers()[0]
 	var g sync.WaitGroup
 	const n = 100
@@ -500,117 +372,6 @@ func TestDriverThatBreaks(t *testing.T) {
 	require.ErrorIs(t, <-broke, os.ErrInvalid)
 	for range 10 {
 		call(t, w, func() { w.Sleep(100 * time.Microsecond) })
-	}
-}
-
-func TestShutdownWithEverythingPending(t *testing.T) {
-	var waiters [20]Waiter
-	c := Config{Workers: 2, OnShutdown: func(context.Context) error {
-		for i := range waiters {
-			waiters[i].Wake()
-		}
-		return errors.New("from the hook")
-	}}
-	ds := withDrivers(&c)
-	e, err := New(c)
-	require.NoError(t, err)
-	var ended atomic.Int64
-	var armed sync.WaitGroup
-	armed.Add(len(waiters))
-	for i := range waiters {
-		require.NoError(t, e.Workers()[i%2].Go(func() {
-			waiters[i].Prepare()
-			armed.Done()
-			waiters[i].Wait()
-			Yield()
-			if i == 3 {
-				time.Sleep(5 * time.Millisecond) // handed over during the shutdown
-			}
-			Sleep(time.Millisecond)
-			ended.Add(1)
-		}))
-	}
-	awaitGroup(t, &armed, "the coroutines")
-	newTimer(e.Workers()[0], func() { t.Error("a timer fired") }).Set(e.clock.Now() + int64(time.Hour))
-	var tasks atomic.Int64
-	for i := range 100 {
-		e.Workers()[i%2].Ready(newTask(Low, func(*Worker) { tasks.Add(1) }))
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), hang)
-	defer cancel()
-	require.EqualError(t, e.Shutdown(ctx), "from the hook")
-	require.EqualValues(t, len(waiters), ended.Load())
-	require.EqualValues(t, 100, tasks.Load())
-	for _, d := range *ds {
-		require.EqualValues(t, 1, d.closed.Load())
-	}
-	// Afterwards everything is refused or does nothing.
-	w := e.Workers()[0]
-	require.ErrorIs(t, w.Go(func() {}), ErrShutdown)
-	require.ErrorIs(t, e.Go(func() {}), ErrShutdown)
-	require.False(t, w.Command(newCommand(func(*Worker) { t.Error("ran") })))
-	w.Ready(newTask(Normal, func(*Worker) { t.Error("ran") }))
-	newTimer(w, func() { t.Error("fired") }).Set(0)
-	require.NoError(t, e.Shutdown(ctx))
-}
-
-func TestShutdownNamesWhatIsLeft(t *testing.T) {
-	e, err := New(Config{Workers: 1})
-	require.NoError(t, err)
-	var w Waiter
-	armed := make(chan struct{})
-	require.NoError(t, e.Go(func() {
-		w.Prepare()
-		close(armed)
-		w.Wait()
-	}))
-	await(t, armed, "the coroutine")
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-	defer cancel()
-	err = e.Shutdown(ctx)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorContains(t, err, "1 coroutines")
-	require.ErrorIs(t, e.Go(func() {}), ErrShutdown)
-	require.True(t, w.Wake())
-	ctx2, cancel2 := context.WithTimeout(context.Background(), hang)
-	defer cancel2()
-	var g sync.WaitGroup
-	for range 3 {
-		g.Go(func() {
-			if err := e.Shutdown(ctx2); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	g.Wait()
-}
-
-// Starts and wake-ups race with the shutdown; each coroutine that was accepted ends.
-func TestShutdownRaces(t *testing.T) {
-	for range 50 {
-		e, err := New(Config{Workers: 2})
-		require.NoError(t, err)
-		var accepted, ended atomic.Int64
-		var g sync.WaitGroup
-		for range 3 {
-			g.Go(func() {
-				for {
-					err := e.Go(func() { Yield(); ended.Add(1) })
-					if errors.Is(err, ErrShutdown) {
-						return
-					}
-					if err == nil {
-						accepted.Add(1)
-					}
-					runtime.Gosched()
-				}
-			})
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), hang)
-		require.NoError(t, e.Shutdown(ctx))
-		cancel()
-		g.Wait()
-		require.Equal(t, accepted.Load(), ended.Load())
 	}
 }
 

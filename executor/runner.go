@@ -94,14 +94,14 @@ func (r *runner) interrupted(p any) {
 
 // backToLoop ends the task state. It reports false when the runner was deposed.
 func (r *runner) backToLoop() bool {
-	if r.state.CompareAndSwap(r.count|stateTask, r.count|stateLoop) {
+	if r.state.CompareAndSwap(r.count+stateTask, r.count+stateLoop) {
 		return true
 	}
 	if r.state.Load()&stateMask == stateDeposed {
 		return false
 	}
 	// loop: Goexit in the executor's own code; engine: a panic left a section without Leave.
-	r.state.Store(r.count | stateLoop)
+	r.state.Store(r.count + stateLoop)
 	return true
 }
 
@@ -194,7 +194,9 @@ func (w *Worker) sleep() {
 		wait = 0
 	}
 	w.poll(wait)
-	w.sleeping.Store(0)
+	if w.sleeping.Load() != 0 {
+		w.sleeping.Store(0)
+	}
 	w.e.monitor.stir()
 }
 
@@ -217,7 +219,7 @@ func (r *runner) runTasks() bool {
 		}
 		// Looking at the clock after tasks 1, 2, 4, 8 … finds a slow task early and costs little with quick ones.
 		if began != 0 && n&(n-1) == 0 && !w.ready.empty() {
-			w.overload(began)
+			w.overload(began, n)
 		}
 	}
 	w.stats.tasks.Store(w.tasks)
@@ -232,7 +234,7 @@ func (r *runner) runTask(t *Task) bool {
 	}
 	r.task = t
 	t.state.Store(taskRunning)
-	r.state.Store(r.count | stateTask)
+	r.state.Store(r.count + stateTask)
 	t.run.RunTask(r.w, t)
 	owner := r.backToLoop()
 	if t.ran() {
@@ -259,7 +261,7 @@ func (r *runner) resume(co *Coroutine) bool {
 	if co.g != 0 {
 		r.curG.Store(co.g)
 	}
-	r.state.Store(r.count | stateTask)
+	r.state.Store(r.count + stateTask)
 	co.next()
 	r.curG.Store(r.g)
 	owner := r.backToLoop()

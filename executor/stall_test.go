@@ -29,7 +29,7 @@ var blockers = map[string]func(t *testing.T, release <-chan struct{}) func(){
 	},
 	"system call": func(t *testing.T, release <-chan struct{}) func() {
 		var p [2]int
-		require.NoError(t, syscall.Pipe2(p[:], syscall.O_CLOEXEC))
+		require.NoError(t, syscall.Pipe(p[:]))
 		t.Cleanup(func() { syscall.Close(p[0]) })
 		go func() {
 			<-release
@@ -287,4 +287,67 @@ func TestStallStress(t *testing.T) {
 	}
 	awaitGroup(t, &done, "stress")
 	require.NotZero(t, e.Stats().HandOvers)
+}
+
+// A monitor that wants to rest must not while a task runs.
+func TestMonitorDoesNotRestDuringTask(t *testing.T) {
+	e := start(t, Config{Workers: 1})
+	began, release := make(chan struct{}), make(chan struct{})
+	require.NoError(t, e.Go(func() {
+		close(began)
+		<-release
+	}))
+	await(t, began, "the task")
+	rested := make(chan struct{})
+	m := newMonitor(e)
+	if m.allSleep() {
+		t.Skip("handed over already: the new runner sleeps")
+	}
+	go func() {
+		m.rest()
+		close(rested)
+	}()
+	await(t, rested, "the monitor rests although a worker is awake")
+	close(release)
+}
+
+// A coroutine may be demoted when it has suspended already, or between Prepare and Wait.
+func TestDemotedWhileSuspended(t *testing.T) {
+	e := start(t, Config{Workers: 1, StallAfter: 100 * time.Millisecond})
+	w := e.Workers()[0]
+	co := new(Coroutine)
+	var first, second Waiter
+	done := make(chan struct{})
+	require.NoError(t, w.Start(co, Spawn{Run: func() {
+		first.Prepare()
+		first.Wait()
+		if Current() != nil {
+			t.Error("still a coroutine")
+		}
+		second.Prepare()
+		second.Wait()
+	}, Exit: func(error) { close(done) }}))
+	until(t, func() bool { return first.state.Load() == waiterAsleep }, "the suspension")
+	co.demoted.Store(true)
+	require.True(t, first.Wake())
+	until(t, func() bool { return second.state.Load() == waiterParked }, "the park")
+	require.Equal(t, stateLoop, w.runner.Load().state.Load()&stateMask, "it holds the worker up")
+	require.True(t, second.Wake())
+	await(t, done, "its end")
+
+	var third Waiter
+	release, prepared := make(chan struct{}), make(chan struct{})
+	co = new(Coroutine)
+	require.NoError(t, w.Start(co, Spawn{Run: func() {
+		third.Prepare()
+		close(prepared)
+		<-release
+		third.Wait()
+	}}))
+	await(t, prepared, "Prepare")
+	call(t, w, func() {}) // it is on a deposed runner now
+	co.demoted.Store(true)
+	close(release)
+	until(t, func() bool { return third.state.Load() == waiterParked }, "the park")
+	require.True(t, third.Wake())
 }

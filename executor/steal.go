@@ -1,15 +1,21 @@
 package executor
 
-// overloadAfter is how long a turn may last, in nanoseconds, before a worker with more tasks asks for help. Below it
-// the wake-up of another worker costs more than the wait.
-const overloadAfter = 100_000
+// A worker asks for help when its turn has lasted overloadAfter and the tasks that wait will take helpWorth more, both
+// in nanoseconds, if they go on like those before. Below that the wake-up of another worker, and the system calls that
+// stolen work cannot share, cost more than the wait.
+const (
+	overloadAfter = 50_000
+	helpWorth     = 100_000
+)
 
 // stealMax bounds what one attempt takes, so that several thieves get something.
 const stealMax = 16
 
-// overload looks at the clock and asks for help when the turn that began at began is long. Owner only.
-func (w *Worker) overload(began int64) {
-	if w.e.clock.Now()-began < overloadAfter {
+// overload looks at the clock after the first done tasks of a turn that began at began, and asks for help when that is
+// worth it. Owner only.
+func (w *Worker) overload(began int64, done int) {
+	lasted := w.e.clock.Now() - began
+	if lasted < overloadAfter || lasted*int64(w.ready.len())/int64(done) < helpWorth {
 		return
 	}
 	if !w.overloaded.Load() {

@@ -164,5 +164,7 @@ func (l *commandList) empty() bool {
 }
 
 func (l *commandList) close() bool {
-	return l.head.CompareAndSwap(nil, &closedCommands) || l.head.Load() == &closedCommands
+	return l.head.CompareAndSwap(nil, &closedCommands) || l.closed()
 }
+
+func (l *commandList) closed() bool { return l.head.Load() == &closedCommands }

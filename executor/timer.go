@@ -8,7 +8,7 @@ import (
 )
 
 // never is later than every timer.
-const never = math.MaxInt64
+const never int64 = math.MaxInt64
 
 // TimerHandler is told that a timer is due.
 type TimerHandler interface {

@@ -101,6 +101,9 @@ func (w *Worker) Command(c *Command) bool {
 	if c.h == nil {
 		panic("executor: Command without Init")
 	}
+	if w.sent.closed() {
+		return false
+	}
 	if c.queued.Swap(true) {
 		return true
 	}

@@ -39,7 +39,7 @@ func chooseBackend(c Config) (func(int) (op.Backend, error), Info, error) {
 		})
 	}
 	reactor := func(int) (op.Backend, error) {
-		return reactorfallback.New(reactorfallback.Config{Buffers: c.Buffers})
+		return reactorfallback.New(reactorfallback.Config{Buffers: c.Buffers, IdleAfter: c.IdleAfter})
 	}
 	if c.Backend == Epoll {
 		return reactor, Info{Backend: Epoll, Reason: "asked for"}, nil

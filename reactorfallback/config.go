@@ -10,13 +10,14 @@ import (
 )
 
 const (
-	defaultEvents = 256
-	defaultBurst  = 16
-	defaultBlock  = 200 * time.Microsecond
+	defaultEvents    = 256
+	defaultBurst     = 16
+	defaultIdleAfter = time.Millisecond
 
-	maxEvents = 1 << 16
-	maxBurst  = 1 << 16
-	maxBlock  = time.Second
+	maxEvents    = 1 << 16
+	maxBurst     = 1 << 16
+	minIdleAfter = 100 * time.Microsecond
+	maxIdleAfter = 10 * time.Millisecond
 )
 
 // Config configures a Reactor. The zero value works.
@@ -28,10 +29,10 @@ type Config struct {
 	// Burst is how many completions the readers of one descriptor (Recv, RecvInto, Accept) may get in one Poll
 	// before the other descriptors have their turn. Default 16, at most 65536.
 	Burst int
-	// Block is how long a Poll with nothing to do may stay inside the system call, which is the cheapest way to wait
-	// while events come fast but holds a P of the Go scheduler, before it parks the goroutine in the Go runtime's
-	// poller. Default 200 µs, at most 1 s.
-	Block time.Duration
+	// IdleAfter is how long a worker with nothing to do waits inside the system call, once to twice, before it waits in
+	// the Go runtime's poller and gives its P back; also how often a busy one lets others have its P. Default 1 ms, 100 µs
+	// to 10 ms.
+	IdleAfter time.Duration
 }
 
 func (c *Config) fill() error {
@@ -41,8 +42,8 @@ func (c *Config) fill() error {
 	if c.Burst == 0 {
 		c.Burst = defaultBurst
 	}
-	if c.Block == 0 {
-		c.Block = defaultBlock
+	if c.IdleAfter == 0 {
+		c.IdleAfter = defaultIdleAfter
 	}
 	if err := limit("Events", c.Events, maxEvents); err != nil {
 		return err
@@ -50,8 +51,9 @@ func (c *Config) fill() error {
 	if err := limit("Burst", c.Burst, maxBurst); err != nil {
 		return err
 	}
-	if c.Block < 0 || c.Block > maxBlock {
-		return fmt.Errorf("reactorfallback: Config.Block is %v; use 0 for %v, or up to %v", c.Block, defaultBlock, maxBlock)
+	if c.IdleAfter < minIdleAfter || c.IdleAfter > maxIdleAfter {
+		return fmt.Errorf("reactorfallback: Config.IdleAfter is %v; use 0 for %v, or from %v to %v", c.IdleAfter,
+			defaultIdleAfter, minIdleAfter, maxIdleAfter)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ func TestConfigLimits(t *testing.T) {
 	for name, c := range map[string]Config{
 		"Events": {Events: -1}, "Config.Events": {Events: maxEvents + 1},
 		"Burst": {Burst: -1}, "Config.Burst": {Burst: maxBurst + 1},
-		"Block": {Block: -1}, "Config.Block": {Block: maxBlock + 1},
+		"IdleAfter": {IdleAfter: -1}, "Config.IdleAfter": {IdleAfter: maxIdleAfter + 1},
 		"buffers": {Buffers: buffers.GroupConfig{Count: -1}},
 	} {
 		_, err := New(c)
@@ -120,6 +120,34 @@ func TestSyscallsAreExact(t *testing.T) {
 		round(i + 2)
 	}
 	require.Equal(t, uint64(rounds*(2*conns+1)), r.Stats().Syscalls-before)
+}
+
+// What waits for readiness costs nothing until it comes: a Poll asks the kernel once and touches nothing else.
+func TestWaitingDoesNotSpin(t *testing.T) {
+	r := start(t, Config{})
+	fd, peer := tcpPair(t)
+	d := done(func(_ *op.Op, c *op.Completion) { c.Lease.Release() })
+	in, out := op.Op{Kind: op.Recv, FD: fd, Done: d}, op.Op{Kind: op.Send, FD: fd, Buf: make([]byte, 32<<20), Done: d}
+	require.NoError(t, r.Submit(&out))
+	require.NoError(t, r.Submit(&in))
+	send(peer, []byte("x"))
+	poll(t, r, -1)
+	// Room for a part of the rest, so that the send goes on and stops again.
+	for buf, polls := make([]byte, 1<<20), 0; polls < 20; polls++ {
+		if polls < 10 {
+			recv(peer, buf)
+		}
+		poll(t, r, time.Millisecond)
+	}
+	require.Equal(t, 2, r.InFlight())
+	before := r.Stats().Syscalls
+	for range 10 {
+		require.Zero(t, poll(t, r, 0))
+	}
+	require.Equal(t, uint64(10), r.Stats().Syscalls-before)
+	r.Cancel(&in)
+	r.Cancel(&out)
+	poll(t, r, -1)
 }
 
 // Both orders of registration trouble: a number that was closed and opened again without Forget, and one whose

@@ -68,6 +68,8 @@ func (r *Reactor) leave(wait time.Duration) (int, error) {
 	}
 	if r.delivered > 0 {
 		r.count.Polls++
+		r.sinceTick += r.delivered
+		r.idle = false
 	}
 	r.publish()
 	return r.delivered, nil
@@ -114,8 +116,13 @@ func (r *Reactor) deliver() {
 
 // handle serves what the kernel reported.
 func (r *Reactor) handle(fd int32, gen, events uint32) {
+	if gen == ownGen {
+		if int(fd) == r.tickFD {
+			r.ticked()
+		}
+		return
+	}
 	f := r.files.find(fd)
-	// The generations of files start at 1, so the eventfd's 0 finds nobody either.
 	if f == nil || !f.watched || f.gen != gen {
 		return
 	}

@@ -42,10 +42,16 @@ type Reactor struct {
 	pollfd  unix.PollFd
 	timeout unix.Timespec
 
-	waker  waker
-	blocks bool            // the next wait blocks before it parks
-	parker *netpark.Parker // nil while not in use
-	unused int             // answers with events since it was of use
+	waker waker
+
+	tickFD    int
+	tick      unix.ItimerSpec
+	ticking   bool
+	idle      bool
+	sinceTick int // completions delivered
+	ticks     uint32
+	parker    *netpark.Parker // nil while not in use
+	unused    int             // answers with events since it was of use
 
 	count    op.Stats // the worker's own; published at the end of each Poll
 	statsMu  sync.Mutex
@@ -65,8 +71,8 @@ func New(c Config) (*Reactor, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Reactor{cfg: c, group: group, epfd: -1, events: make([]unix.EpollEvent, c.Events), blocks: true}
-	r.waker.fd = -1
+	r := &Reactor{cfg: c, group: group, epfd: -1, events: make([]unix.EpollEvent, c.Events)}
+	r.waker.fd, r.tickFD = -1, -1
 	if err := r.open(); err != nil {
 		r.release()
 		return nil, fmt.Errorf("reactorfallback: %w", err)
@@ -85,7 +91,14 @@ func (r *Reactor) open() error {
 		return os.NewSyscallError("eventfd", err)
 	}
 	// Edge-triggered, so that nobody ever needs to read it.
-	if errno := r.epollCtl(unix.EPOLL_CTL_ADD, int32(r.waker.fd), unix.EPOLLIN|unix.EPOLLET, wakeGen); errno != 0 {
+	if errno := r.epollCtl(unix.EPOLL_CTL_ADD, int32(r.waker.fd), unix.EPOLLIN|unix.EPOLLET, ownGen); errno != 0 {
+		return os.NewSyscallError("epoll_ctl", errno)
+	}
+	if r.tickFD, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
+		r.tickFD = -1
+		return os.NewSyscallError("timerfd_create", err)
+	}
+	if errno := r.epollCtl(unix.EPOLL_CTL_ADD, int32(r.tickFD), unix.EPOLLIN|unix.EPOLLET, ownGen); errno != 0 {
 		return os.NewSyscallError("epoll_ctl", errno)
 	}
 	return nil
@@ -95,6 +108,10 @@ func (r *Reactor) open() error {
 func (r *Reactor) release() error {
 	r.waker.close()
 	r.unpark()
+	if r.tickFD >= 0 {
+		unix.Close(r.tickFD)
+		r.tickFD = -1
+	}
 	if r.epfd >= 0 {
 		unix.Close(r.epfd)
 		r.epfd = -1

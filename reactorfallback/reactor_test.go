@@ -59,7 +59,7 @@ func TestContract(t *testing.T) { optest.Run(t, newReactor) }
 // TestContractTight runs the suite where each bound is at its least, so that every continuation is taken.
 func TestContractTight(t *testing.T) {
 	optest.Run(t, func(t testing.TB, b buffers.GroupConfig) op.Backend {
-		r, err := New(Config{Buffers: b, Events: 1, Burst: 1, Block: time.Nanosecond})
+		r, err := New(Config{Buffers: b, Events: 1, Burst: 1, IdleAfter: minIdleAfter})
 		require.NoError(t, err)
 		r.noPwait2 = true
 		return r

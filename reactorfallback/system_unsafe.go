@@ -78,22 +78,33 @@ func (r *Reactor) epollNow() (int, syscall.Errno) {
 	return int(n), errno
 }
 
-// epollBlock fills r.events, waiting up to d > 0, and lets the Go scheduler use the P meanwhile.
-func (r *Reactor) epollBlock(d time.Duration) (int, syscall.Errno) {
-	if !r.noPwait2 {
-		r.timeout = unix.NsecToTimespec(int64(d))
-		// SAFETY: events and timeout live in the Reactor, which the caller keeps reachable.
-		n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(r.epfd), uintptr(unsafe.Pointer(&r.events[0])),
-			uintptr(len(r.events)), uintptr(unsafe.Pointer(&r.timeout)), 0, 0)
-		// ENOSYS: older than Linux 5.11. EPERM: a seccomp filter that does not know the call.
-		if errno != syscall.ENOSYS && errno != syscall.EPERM {
-			return int(n), errno
+// epollHold fills r.events, waiting up to d, without limit when d < 0, and does not tell the Go scheduler: the P stays.
+func (r *Reactor) epollHold(d time.Duration) (int, syscall.Errno) {
+	ms := -1
+	if d >= 0 {
+		if !r.noPwait2 {
+			r.timeout = unix.NsecToTimespec(int64(d))
+			// SAFETY: events and timeout live in the Reactor, which the caller keeps reachable.
+			n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(r.epfd), uintptr(unsafe.Pointer(&r.events[0])),
+				uintptr(len(r.events)), uintptr(unsafe.Pointer(&r.timeout)), 0, 0)
+			// ENOSYS: older than Linux 5.11. EPERM: a seccomp filter that does not know the call.
+			if errno != syscall.ENOSYS && errno != syscall.EPERM {
+				return int(n), errno
+			}
+			r.noPwait2 = true
 		}
-		r.noPwait2 = true
+		ms = int((d + time.Millisecond - 1) / time.Millisecond)
 	}
-	ms := (d + time.Millisecond - 1) / time.Millisecond
 	// SAFETY: as above; the timeout is a number.
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.epfd), uintptr(unsafe.Pointer(&r.events[0])),
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.epfd), uintptr(unsafe.Pointer(&r.events[0])),
 		uintptr(len(r.events)), uintptr(ms), 0, 0)
 	return int(n), errno
+}
+
+// setTick has the timerfd fire once, after IdleAfter. Package unix has no form of it that does not allocate.
+func (r *Reactor) setTick() syscall.Errno {
+	r.tick = unix.ItimerSpec{Value: unix.NsecToTimespec(int64(r.cfg.IdleAfter))}
+	// SAFETY: tick lives in the Reactor, which the caller keeps reachable; the kernel copies it.
+	_, _, errno := unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(r.tickFD), 0, uintptr(unsafe.Pointer(&r.tick)), 0, 0, 0)
+	return errno
 }

@@ -3,6 +3,7 @@
 package reactorfallback
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,8 +33,8 @@ const (
 	asleep
 	notified
 
-	// wakeGen is the generation under which the eventfd is registered. Files never have it.
-	wakeGen = 0
+	// ownGen is the generation under which the reactor's own descriptors are registered. Files never have it.
+	ownGen = 0
 )
 
 var one = []byte{1, 0, 0, 0, 0, 0, 0, 0}
@@ -69,34 +70,60 @@ func (w *waker) close() {
 	}
 }
 
-// wait asks the kernel and waits up to d, without limit when d < 0. It reports whether a Wake ended it.
+// How a worker waits.
 //
-// There are two ways to wait. Inside the system call an event is with us soonest and cheapest, but the wait holds a P, and
-// the runtime's monitor runs every 20 µs to see whether to take it away: measured, 1 ms so costs 250 µs of CPU. In the
-// Go runtime's poller the wait is free, but its end costs the wake-up of a thread and a goroutine. So the worker blocks
-// for as long as Config.Block, if the last wait was that short, and parks otherwise.
+//	busy ──tick, and nothing was delivered since the one before──▶ idle
+//	  ▲                                                             │
+//	  └─────────────────── a completion is delivered ───────────────┘
+//
+// While busy it waits inside epoll_wait and keeps its P, without a time-out: a P that is given up for each short pause
+// has the runtime's monitor run every 20 µs to take it back (measured: 1 ms so costs 250 µs of CPU), and a time-out
+// programs a timer twice per wait. Instead a timerfd ticks every IdleAfter. At a tick others may have the P, and a worker
+// for which nothing happened between two of them is idle: it waits in the Go runtime's poller, without a P or a timer.
+
+// wait asks the kernel and waits up to d, without limit when d < 0. It reports whether a Wake ended it.
 func (r *Reactor) wait(d time.Duration) (woken bool) {
 	if !r.waker.state.CompareAndSwap(awake, asleep) {
 		r.take(r.epollNow())
 		return true
 	}
-	block := r.cfg.Block
-	if d > 0 && d <= block {
-		// Too short for the runtime's timers, too.
-		r.take(r.epollBlock(d))
-	} else {
-		if r.blocks {
-			r.take(r.epollBlock(block))
-			// Not after EINTR, but that is rare and a park no harm.
-			r.blocks = r.filled > 0
-			d -= block // still < 0 without limit, still > 0 otherwise
-		}
-		if !r.blocks && r.broken == nil {
-			r.park(d)
-		}
+	switch {
+	case r.idle:
+		r.park(d)
+	case d > 0 && d < r.cfg.IdleAfter || !r.startTicking():
+		r.take(r.epollHold(d))
+	default:
+		r.take(r.epollHold(-1)) // the tick comes first
 	}
 	r.busy()
 	return !r.waker.state.CompareAndSwap(asleep, awake)
+}
+
+// startTicking reports whether the tick is running, or else why not: then a wait needs a limit of its own.
+//
+// It is set anew for each tick: a periodic one would have to be read to go on.
+func (r *Reactor) startTicking() bool {
+	if !r.ticking {
+		r.count.Syscalls++
+		r.ticking = r.setTick() == 0
+	}
+	return r.ticking
+}
+
+// yieldTicks is the number of ticks after which a worker yields where there is more than one P; package ringbackend says
+// why.
+const yieldTicks = 5
+
+func (r *Reactor) ticked() {
+	r.ticking = false
+	r.idle = r.sinceTick == 0
+	r.sinceTick = 0
+	if r.idle {
+		return
+	}
+	if r.ticks++; r.ticks%yieldTicks == 0 || runtime.GOMAXPROCS(0) == 1 {
+		runtime.Gosched()
+	}
 }
 
 // unparkAfter is how many answers with events, none of them to a parked worker, end the use of the parker.
@@ -128,26 +155,15 @@ func (r *Reactor) park(d time.Duration) {
 		p, err := netpark.New(r.epfd, "epoll", r.look)
 		if err != nil {
 			// Out of descriptors, most likely. Waiting in the system call is no less correct.
-			r.take(r.epollBlock(blockInstead(d)))
+			r.take(r.epollHold(d))
 			return
 		}
 		r.parker = p
 	}
-	start := time.Now()
 	if _, err := r.parker.Wait(d); err != nil {
 		r.unpark()
 	}
-	r.blocks = time.Since(start) <= r.cfg.Block
 	r.unused = -1 // the answer to this very wait is not one without a park
-}
-
-// blockInstead bounds a wait that could not be parked, so that the next round tries to park again.
-func blockInstead(d time.Duration) time.Duration {
-	const most = 100 * time.Millisecond
-	if d < 0 {
-		return most
-	}
-	return min(d, most)
 }
 
 // look is asked by the parker whether there is something to do.

@@ -17,6 +17,7 @@ var lifeChecks = []check{
 	{name: "submit inside Complete", run: submitInside},
 	{name: "descriptor number used again", run: reuse},
 	{name: "descriptor number used again inside Complete", run: reuseInside},
+	{name: "stale event ends no poll", run: staleEvent},
 	{name: "duplicate outlives the descriptor", run: duplicate},
 	{name: "Close with everything in flight", run: closeAll},
 	{name: "Close with leases out", run: closeLeases},
@@ -95,8 +96,8 @@ func reuseInside(r *rig) {
 				return
 			}
 			r.close(fd)
-			fd2, peer2 := r.pair()
-			next := r.submit(r.op(op.Recv, fd2))
+			peer2 := r.pairAt(fd)
+			next := r.submit(r.op(op.Recv, fd))
 			fresh = append(fresh, next)
 			r.write(peer2, []byte("fresh"))
 		}
@@ -120,6 +121,42 @@ func reuseInside(r *rig) {
 	}
 }
 
+// staleEvent: the connection's last event and the end of its last operation come in the same turn; the Poll on the next
+// connection under its number must not take the event for its own.
+func staleEvent(r *rig) {
+	for i := range 20 {
+		fd, peer := r.pair()
+		w := r.op(op.Recv, fd)
+		var next *watched
+		var peer2 int
+		w.on = func(t told) {
+			if w.pending == 0 {
+				r.close(fd)
+				peer2 = r.pairAt(fd)
+				next = r.poll(fd, unix.EPOLLIN)
+			}
+		}
+		r.submit(w)
+		r.idle()
+		if i%2 == 0 {
+			// A backend may ask the kernel only in every other turn; meet it in either.
+			nop := r.submit(r.op(op.Nop, -1))
+			_, err := r.b.Poll(0)
+			r.NoError(err)
+			nop.end()
+		}
+		r.write(peer, []byte("old"))
+		r.b.Cancel(&w.Op)
+		w.end()
+		r.stillFlying(next)
+		r.write(peer2, []byte("x"))
+		r.Equal(told{result: unix.EPOLLIN}, next.end())
+		for _, x := range []int{peer, fd, peer2} {
+			r.close(x)
+		}
+	}
+}
+
 // duplicate: as long as a duplicate is open, the kernel goes on with the closed number's events.
 func duplicate(r *rig) {
 	for range 20 {
@@ -131,8 +168,8 @@ func duplicate(r *rig) {
 		r.own(dup)
 		w.stop()
 		r.close(fd)
-		fd2, peer2 := r.pair()
-		w2 := r.submit(r.op(op.Recv, fd2))
+		peer2 := r.pairAt(fd)
+		w2 := r.submit(r.op(op.Recv, fd))
 		r.write(peer, []byte("for the duplicate"))
 		r.idle()
 		r.Empty(w2.data)
@@ -140,7 +177,7 @@ func duplicate(r *rig) {
 		r.until("data", func() bool { return len(w2.data) == 4 })
 		r.Equal("for the duplicate", string(r.read(dup, 17)))
 		w2.stop()
-		for _, x := range []int{dup, peer, fd2, peer2} {
+		for _, x := range []int{dup, peer, fd, peer2} {
 			r.close(x)
 		}
 	}

@@ -81,9 +81,9 @@ func pollHup(r *rig) {
 
 func pollOnly(r *rig) {
 	fd, peer := r.pair()
-	w := r.poll(fd, unix.EPOLLPRI)
+	w := r.poll(fd, unix.EPOLLRDHUP)
 	r.write(peer, []byte("x"))
 	r.stillFlying(w)
-	r.NoError(unix.Sendto(peer, []byte("!"), unix.MSG_OOB, nil))
-	r.Equal(told{result: unix.EPOLLPRI}, w.end())
+	r.NoError(unix.Shutdown(peer, unix.SHUT_WR))
+	r.Equal(told{result: unix.EPOLLRDHUP}, w.end())
 }

@@ -105,9 +105,12 @@ func (r *rig) idle() {
 	}
 }
 
-// guarded calls f, which must return by itself, and ends its wait when it does not.
+// guarded calls f, which must return by itself. When it hangs it is woken and the test fails; when not even that helps
+// the process ends, since nobody can end another goroutine.
 func (r *rig) guarded(what string, f func()) {
 	r.t.Helper()
+	last := time.AfterFunc(hangs+hangs/2, func() { panic("optest: cannot be woken: " + what) })
+	defer last.Stop()
 	guard := time.AfterFunc(hangs, r.b.Wake)
 	f()
 	r.True(guard.Stop(), "%s did not return", what)

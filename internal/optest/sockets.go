@@ -88,6 +88,17 @@ func (r *rig) pair() (fd, peer int) {
 	return r.own(fd), peer
 }
 
+// pairAt makes a connection with fd under the number given, which must be free.
+func (r *rig) pairAt(number int) (peer int) {
+	// Taken first, so that nothing else gets it.
+	r.NoError(unix.Dup3(0, number, unix.O_CLOEXEC))
+	fd, peer := r.pair()
+	r.NoError(unix.Dup3(fd, number, unix.O_CLOEXEC))
+	r.close(fd)
+	r.own(number)
+	return peer
+}
+
 // raw is sa as the kernel takes it.
 func raw(sa *unix.SockaddrInet4) []byte {
 	b := make([]byte, unix.SizeofSockaddrInet4)

@@ -3,6 +3,7 @@ package ringbackend
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -30,20 +31,25 @@ type Backend struct {
 	fresh   []uint32
 	thread  int32
 
+	wakeMu    sync.Mutex // held around a write, so that wakeFD is not closed under it
 	wakeFD    int
 	wakeGen   uint32 // identity of the wake-up poll in flight
 	wakeArmed bool
-	woken     atomic.Bool
+	woken     atomic.Bool // Wake was called, and its event not seen yet
+	awoken    bool        // the event was seen; ends the Poll
 
-	parker    *netpark.Parker
+	parker    *netpark.Parker // nil while not needed
+	unparked  int             // waits since it was used
 	idleAfter time.Duration
 	tick      uring.Timespec // idleAfter
 	ticking   bool           // the tick is armed
 	sinceTick int            // completions delivered
 	idle      bool
+	ticks     uint32
 	yield     bool     // let others have the P at the end of this Poll
 	late      []op.Ref // cancels that found the submission queue full
-	closed    bool
+	closed    bool     // Submit refuses
+	released  bool     // the kernel's resources are given back
 	broken    error
 	// completion is the record that Complete is shown: one for all, so that no completion allocates.
 	completion op.Completion
@@ -91,16 +97,16 @@ func (b *Backend) open(c Config) (err error) {
 	if b.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return fmt.Errorf("eventfd: %w", err)
 	}
-	b.parker, err = netpark.New(b.ring.FD(), "io_uring", func() bool {
-		return b.ring.Ready() > 0 || b.ring.Overflowed()
-	})
-	return err
+	return nil
 }
 
 // Submit prepares o; the next Poll, or a full submission queue, tells the kernel.
 func (b *Backend) Submit(o *op.Op) error {
 	if b.closed || b.broken != nil {
 		return op.ErrClosed
+	}
+	if !known(o.Kind) {
+		return fmt.Errorf("ringbackend: operation of kind %d: %w", o.Kind, syscall.EINVAL)
 	}
 	sqe, err := b.sqe()
 	if err != nil {
@@ -167,9 +173,14 @@ func (b *Backend) Wake() {
 	if b.woken.Swap(true) {
 		return
 	}
-	one := [8]byte{1} // in either byte order a counter that is not zero
-	_, _ = unix.Write(b.wakeFD, one[:])
+	b.wakeMu.Lock()
+	defer b.wakeMu.Unlock()
+	if b.wakeFD >= 0 {
+		_, _ = unix.Write(b.wakeFD, one)
+	}
 }
+
+var one = []byte{1, 0, 0, 0, 0, 0, 0, 0} // in either byte order a counter that is not zero
 
 // Buffers is the pool behind the provided-buffer ring.
 func (b *Backend) Buffers() *buffers.Group { return b.group }
@@ -222,10 +233,9 @@ func (b *Backend) Close() error {
 
 // release closes whatever open has opened, in the reverse order.
 func (b *Backend) release() error {
+	b.released = true
 	var errs []error
-	if b.parker != nil {
-		errs = append(errs, b.parker.Close())
-	}
+	b.unpark()
 	if b.bufRing != nil {
 		b.group.Detach() // a lease that is released from here on must not touch the ring's memory
 		errs = append(errs, b.bufRing.Close())
@@ -233,10 +243,12 @@ func (b *Backend) release() error {
 	if b.ring != nil {
 		errs = append(errs, b.ring.Close())
 	}
+	b.wakeMu.Lock()
 	if b.wakeFD >= 0 {
 		errs = append(errs, unix.Close(b.wakeFD))
 		b.wakeFD = -1
 	}
+	b.wakeMu.Unlock()
 	if b.group != nil {
 		errs = append(errs, b.group.Close())
 	}

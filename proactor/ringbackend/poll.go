@@ -20,31 +20,50 @@ const (
 	tickKind op.Kind = 0xfe
 )
 
-// Poll hands the turn's submissions to the kernel in one system call and delivers what has completed.
+// Poll hands the turn's submissions to the kernel in one system call and delivers what has completed. What ends a wait
+// without being anybody's completion (the tick, a signal) makes it wait on.
 func (b *Backend) Poll(wait time.Duration) (int, error) {
-	if b.broken != nil {
-		return 0, b.broken
+	var end time.Time
+	if wait > 0 {
+		end = time.Now().Add(wait)
 	}
-	b.prepareTurn()
-	switch {
-	case wait != 0 && b.ring.Ready() == 0:
-		b.wait(wait)
-	case b.ring.Queued() > 0 || b.ring.TaskrunPending() || b.ring.Overflowed():
-		b.enter(0, 0)
+	for {
+		if b.broken != nil {
+			return 0, b.broken
+		}
+		if b.released {
+			return 0, op.ErrClosed
+		}
+		b.prepareTurn()
+		if wait != 0 && b.ring.Ready() == 0 {
+			b.wait(wait)
+		} else {
+			b.flush()
+		}
+		n := b.reap()
+		if b.yield {
+			b.yield = false
+			runtime.Gosched()
+		}
+		if n > 0 || b.awoken || wait == 0 {
+			b.awoken = false
+			return n, b.broken
+		}
+		if wait > 0 {
+			if wait = time.Until(end); wait <= 0 {
+				return 0, b.broken
+			}
+		}
 	}
-	n := b.reap()
-	if b.yield {
-		b.yield = false
-		runtime.Gosched()
-	}
-	return n, b.broken
 }
 
 // noteThread records on which thread the system call that follows is made.
 func (b *Backend) noteThread() {
 	if t := int32(unix.Gettid()); t != b.thread {
+		if b.thread != 0 {
+			b.wakeArmed = false // the next turn moves it here
+		}
 		b.thread = t
-		b.wakeArmed = false // the next turn moves it here
 	}
 	for _, slot := range b.fresh {
 		b.armedBy[slot] = b.thread
@@ -160,6 +179,7 @@ func (b *Backend) unclaimed(ref op.Ref, cqe *uring.CQE) {
 	switch {
 	case ref.Kind() == wakeKind:
 		b.woken.Store(false)
+		b.awoken = b.awoken || cqe.Res >= 0
 		if !cqe.More() && ref == b.wakeRef() {
 			b.wakeArmed = false
 		}

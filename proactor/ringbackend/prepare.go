@@ -24,7 +24,10 @@ func prepare(s *uring.SQE, o *op.Op) {
 		s.PrepSend(fd, o.Buf, unix.MSG_NOSIGNAL|unix.MSG_WAITALL)
 	case op.Poll:
 		s.PrepPollAdd(fd, o.Events)
-	default:
+	case op.Nop:
 		s.PrepNop()
 	}
 }
+
+// known reports whether prepare knows k.
+func known(k op.Kind) bool { return k <= op.Poll }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ouro-io/ouro/internal/netpark"
 	"github.com/ouro-io/ouro/internal/op"
 )
 
@@ -22,25 +23,70 @@ import (
 // CPU per request with a time-out of 100 µs, 0.91× without, one connection on one CPU). Instead one timeout
 // operation ticks every idleAfter. At each tick others may have the P if it is the only one, and a worker for which nothing happened between
 // two ticks is idle: it waits in the runtime's poller, without a P, a thread or a timer, until something happens.
+//
+// As long as the ring is registered with the runtime's poller, each completion also wakes the thread that waits there,
+// for nothing. So it is registered when the worker parks, and taken out after some turns without.
 
 // wait waits for a completion at most for limit, without limit when < 0. What is queued is handed over first.
 func (b *Backend) wait(limit time.Duration) {
 	if b.idle {
-		if b.ring.Queued() > 0 {
-			b.enter(0, 0)
-		}
+		b.flush()
 		if b.ring.Ready() > 0 || b.broken != nil {
 			return
 		}
-		if _, err := b.parker.Wait(max(limit, 0)); err != nil {
-			b.broken = fmt.Errorf("wait on io_uring: %w", err)
-		}
+		b.park(limit)
 		return
 	}
-	if limit >= b.idleAfter {
+	b.unparkLater()
+	if limit >= b.idleAfter && b.ticking {
 		limit = -1 // the tick comes first
 	}
 	b.enter(1, limit)
+}
+
+// flush enters the kernel if it has anything to take or holds anything back.
+func (b *Backend) flush() {
+	if b.ring.Queued() > 0 || b.ring.TaskrunPending() || b.ring.Overflowed() {
+		b.enter(0, 0)
+	}
+}
+
+// park waits in the runtime's poller.
+func (b *Backend) park(limit time.Duration) {
+	if b.parker == nil {
+		p, err := netpark.New(b.ring.FD(), "io_uring", b.somethingReady)
+		if err != nil {
+			// Out of descriptors, most likely. Waiting in the system call is no less correct.
+			b.enter(1, limit)
+			return
+		}
+		b.parker = p
+	}
+	b.unparked = 0
+	if _, err := b.parker.Wait(max(limit, 0)); err != nil {
+		b.broken = fmt.Errorf("wait on io_uring: %w", err)
+	}
+}
+
+func (b *Backend) somethingReady() bool { return b.ring.Ready() > 0 || b.ring.Overflowed() }
+
+// unparkAfter is the number of waits in the system call after which the parker goes.
+const unparkAfter = 4
+
+func (b *Backend) unparkLater() {
+	if b.parker == nil {
+		return
+	}
+	if b.unparked++; b.unparked >= unparkAfter {
+		b.unpark()
+	}
+}
+
+func (b *Backend) unpark() {
+	if b.parker != nil {
+		_ = b.parker.Close()
+		b.parker = nil
+	}
 }
 
 // prepareTurn arms what ends a wait, and queues the cancels that were late.
@@ -89,12 +135,19 @@ func (b *Backend) armTick() {
 	b.ticking = true
 }
 
+// yieldTicks is the number of ticks after which a worker yields where there is more than one P. One that does not yield
+// at all is preempted by the runtime every 10 ms, all workers at the same moment; they then change places, and each
+// finds its multishots armed on the other's thread. More often would only wake idle Ps, which find nothing.
+const yieldTicks = 5
+
 // ticked is told of the tick, or that the thread that armed it has gone.
 func (b *Backend) ticked() {
 	b.ticking = false
 	b.idle = b.sinceTick == 0
 	b.sinceTick = 0
-	// With more Ps than one Gosched would wake an idle one, which finds nothing but the worker and takes it along to
-	// another thread; where all are busy the runtime interferes every 10 ms.
-	b.yield = !b.idle && runtime.GOMAXPROCS(0) == 1
+	if b.idle {
+		return
+	}
+	b.ticks++
+	b.yield = b.ticks%yieldTicks == 0 || runtime.GOMAXPROCS(0) == 1
 }

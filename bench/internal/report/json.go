@@ -1,0 +1,81 @@
+package report
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/bench/internal/suite"
+)
+
+// Environment is where the figures come from.
+type Environment struct {
+	Time   time.Time `json:"time"`
+	Kernel string    `json:"kernel"`
+	CPU    string    `json:"cpu"`
+	CPUs   int       `json:"cpus"`
+	Go     string    `json:"go"`
+	// TCP is the congestion control, which shapes bulk figures.
+	TCP string `json:"tcpCongestionControl"`
+	// Modules are the versions of the rivals and libraries in this binary.
+	Modules map[string]string `json:"modules,omitempty"`
+}
+
+// Document is the whole result.
+type Document struct {
+	Environment Environment    `json:"environment"`
+	Rounds      int            `json:"rounds"`
+	WarmupNs    int64          `json:"warmupNs"`
+	WindowNs    int64          `json:"windowNs"`
+	Tables      []Table        `json:"tables"`
+	Samples     []suite.Sample `json:"samples"`
+}
+
+// ReadEnvironment describes this machine; what cannot be read stays empty.
+func ReadEnvironment() Environment {
+	e := Environment{Time: time.Now().UTC(), CPUs: runtime.NumCPU(), Go: runtime.Version()}
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		e.Kernel = unix.ByteSliceToString(u.Release[:]) + " " + unix.ByteSliceToString(u.Machine[:])
+	}
+	if b, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control"); err == nil {
+		e.TCP = strings.TrimSpace(string(b))
+	}
+	e.CPU = cpuModel()
+	if bi, ok := debug.ReadBuildInfo(); ok {
+		e.Modules = map[string]string{}
+		for _, m := range bi.Deps {
+			e.Modules[m.Path] = m.Version
+		}
+	}
+	return e
+}
+
+func cpuModel() string {
+	f, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if k, v, ok := strings.Cut(s.Text(), ":"); ok && strings.TrimSpace(k) == "model name" {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+// WriteJSON prints d for programs.
+func WriteJSON(w io.Writer, d Document) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", " ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(d)
+}

@@ -1,0 +1,166 @@
+package report
+
+import (
+	"math"
+	"slices"
+
+	"github.com/ouro-io/ouro/bench/internal/contestant"
+	"github.com/ouro-io/ouro/bench/internal/suite"
+)
+
+// Limit is the contestant that shows what is possible on the machine.
+const Limit = "c-uring"
+
+// Spread is a median with its extremes.
+type Spread struct {
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+	// N is the number of values.
+	N int `json:"n"`
+}
+
+func spreadOf(v []float64) *Spread {
+	if len(v) == 0 {
+		return nil
+	}
+	v = slices.Sorted(slices.Values(v))
+	mid := v[len(v)/2]
+	if len(v)%2 == 0 {
+		mid = (v[len(v)/2-1] + mid) / 2
+	}
+	return &Spread{Median: mid, Min: v[0], Max: v[len(v)-1], N: len(v)}
+}
+
+// Figure is one metric of one contestant in one cell. Ratios are nil where there is nothing to relate to.
+type Figure struct {
+	Value *Spread `json:"value"`
+	// ToBaseline is the ratio to std, ToLimit that to the C io_uring server, each within the round.
+	ToBaseline *Spread `json:"toStd,omitempty"`
+	ToLimit    *Spread `json:"toLimit,omitempty"`
+}
+
+// Row is one contestant in one cell.
+type Row struct {
+	Contestant string            `json:"contestant"`
+	Figures    map[string]Figure `json:"figures,omitempty"`
+	// LoadCPUShare is the median share of a CPU that the load generator used.
+	LoadCPUShare float64 `json:"loadCpuShare"`
+	// Failed says why the contestant has no figures, or no more of them.
+	Failed string `json:"failed,omitempty"`
+}
+
+// Table is one cell.
+type Table struct {
+	Cell suite.Cell `json:"cell"`
+	Rows []Row      `json:"rows"`
+	// Resolution is what two identical contestants differed by, per metric: a difference that is smaller says
+	// nothing. It is the largest of the distance of the median ratio from 1 and the mean distance of the single
+	// ratios from their median. Empty when the twin did not run.
+	Resolution map[string]float64 `json:"resolution,omitempty"`
+}
+
+// Summarize makes a table of each cell.
+func Summarize(p *suite.Plan, samples []suite.Sample) []Table {
+	tables := make([]Table, len(p.Cells))
+	for i, cell := range p.Cells {
+		byName := map[string][]suite.Sample{}
+		for _, s := range samples {
+			if s.Cell == i {
+				byName[s.Contestant] = append(byName[s.Contestant], s)
+			}
+		}
+		t := Table{Cell: cell}
+		for _, c := range p.Runs(cell) {
+			t.Rows = append(t.Rows, rowOf(cell, c.Name, byName))
+		}
+		t.Resolution = resolution(cell, byName)
+		tables[i] = t
+	}
+	return tables
+}
+
+func rowOf(cell suite.Cell, name string, byName map[string][]suite.Sample) Row {
+	r := Row{Contestant: name, Figures: map[string]Figure{}}
+	var shares []float64
+	for _, s := range byName[name] {
+		if s.Error != "" {
+			r.Failed = s.Error
+		} else if v, ok := ratio(float64(s.Result.LoadCPUNs), float64(s.Result.WindowNs)); ok {
+			shares = append(shares, v)
+		}
+	}
+	if sp := spreadOf(shares); sp != nil {
+		r.LoadCPUShare = sp.Median
+	}
+	for _, m := range Metrics(cell.Scenario) {
+		own := valuesByRound(m, byName[name])
+		f := Figure{Value: spreadOf(values(own))}
+		if f.Value == nil {
+			continue
+		}
+		if m.Related && name != contestant.Baseline {
+			f.ToBaseline = spreadOf(ratios(own, valuesByRound(m, byName[contestant.Baseline])))
+		}
+		if m.Limit && name != Limit {
+			f.ToLimit = spreadOf(ratios(own, valuesByRound(m, byName[Limit])))
+		}
+		r.Figures[m.Key] = f
+	}
+	return r
+}
+
+func valuesByRound(m Metric, samples []suite.Sample) map[int]float64 {
+	out := map[int]float64{}
+	for _, s := range samples {
+		if s.Error != "" {
+			continue
+		}
+		if v, ok := m.value(s); ok {
+			out[s.Round] = v
+		}
+	}
+	return out
+}
+
+func values(byRound map[int]float64) []float64 {
+	var out []float64
+	for _, v := range byRound {
+		out = append(out, v)
+	}
+	return out
+}
+
+// ratios relates the rounds in which both have a value.
+func ratios(a, b map[int]float64) []float64 {
+	var out []float64
+	for round, v := range a {
+		if base, ok := b[round]; ok && base > 0 {
+			out = append(out, v/base)
+		}
+	}
+	return out
+}
+
+func resolution(cell suite.Cell, byName map[string][]suite.Sample) map[string]float64 {
+	var out map[string]float64
+	for _, m := range Metrics(cell.Scenario) {
+		if !m.Related {
+			continue
+		}
+		r := ratios(valuesByRound(m, byName[contestant.Twin]), valuesByRound(m, byName[contestant.Baseline]))
+		sp := spreadOf(r)
+		if sp == nil {
+			continue
+		}
+		if out == nil {
+			out = map[string]float64{}
+		}
+		var sum float64
+		for _, v := range r {
+			sum += math.Abs(v - sp.Median)
+		}
+		out[m.Key] = max(math.Abs(sp.Median-1), sum/float64(len(r)))
+	}
+	return out
+}

@@ -1,0 +1,39 @@
+// Command callbacks echoes with the engine's callbacks: an idle connection has no stack.
+package main
+
+import (
+	"context"
+	"flag"
+	"log"
+	"net"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/proactor"
+)
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:7007", "where to listen")
+	flag.Parse()
+	e, err := proactor.Default()
+	if err != nil {
+		log.Fatal(err)
+	}
+	l, err := net.Listen("tcp", *addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	a, err := e.Serve(l.(*net.TCPListener), proactor.Handler{OnData: echo})
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Print("echo on ", l.Addr())
+	log.Fatal(a.Wait(context.Background()))
+}
+
+// echo sends back what arrived. Send does not wait: a peer that does not read fills the connection's queue, which is
+// bounded, and is dropped then.
+func echo(c *proactor.Conn, data buffers.Lease) {
+	if err := c.Send(data); err != nil {
+		_ = c.Close()
+	}
+}

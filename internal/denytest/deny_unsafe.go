@@ -1,0 +1,52 @@
+package denytest
+
+import (
+	"fmt"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// seccomp(2): the filter's answer is an errno in the lower 16 bits.
+const retErrno = 0x00050000
+
+// Syscalls makes the given system calls fail with errno on every thread of the process from now on. At most 100.
+func Syscalls(errno syscall.Errno, numbers ...uintptr) error {
+	if len(numbers) == 0 || len(numbers) > 100 {
+		return fmt.Errorf("denytest: %d system calls given; 1 to 100 fit", len(numbers))
+	}
+	filter := program(errno, numbers)
+	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+
+	runtime.LockOSThread() // prctl is for the thread, seccomp then brings the others along
+	defer runtime.UnlockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("denytest: prctl(PR_SET_NO_NEW_PRIVS): %w", err)
+	}
+	// SAFETY: prog and the filter that it points to are alive until the call returns, and the kernel copies both.
+	tid, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
+		uintptr(unsafe.Pointer(&prog)))
+	runtime.KeepAlive(filter)
+	if e != 0 {
+		return fmt.Errorf("denytest: seccomp: %w", e)
+	}
+	if tid != 0 {
+		return fmt.Errorf("denytest: seccomp: thread %d has a filter of its own", tid)
+	}
+	return nil
+}
+
+// program is: load the number; for each denied one, jump to the errno if equal; allow; errno.
+func program(errno syscall.Errno, numbers []uintptr) []unix.SockFilter {
+	n := len(numbers)
+	p := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}}
+	for i, nr := range numbers {
+		p = append(p, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: uint8(n - i), K: uint32(nr)})
+	}
+	return append(p,
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: retErrno | uint32(errno)&0xffff},
+	)
+}

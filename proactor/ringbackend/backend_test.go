@@ -1,0 +1,82 @@
+package ringbackend
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/internal/op"
+	"github.com/ouro-io/ouro/internal/optest"
+	"github.com/ouro-io/ouro/uring"
+)
+
+func TestMain(m *testing.M) {
+	if r, w, err := os.Pipe(); err == nil { // has the runtime's poller open its own descriptors
+		r.Close()
+		w.Close()
+	}
+	before := openFiles()
+	status := m.Run()
+	if status == 0 {
+		if err := goleak.Find(); err != nil {
+			println(err.Error())
+			status = 1
+		}
+		if after := openFiles(); after > before {
+			println("descriptors leaked:", before, "before,", after, "after")
+			status = 1
+		}
+	}
+	os.Exit(status)
+}
+
+func openFiles() int {
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		panic(err)
+	}
+	return len(names)
+}
+
+// open makes a backend, and skips only where the kernel really has no io_uring.
+func open(t testing.TB, c Config) *Backend {
+	if err := uring.Available(); errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EPERM) {
+		t.Skip(err)
+	}
+	b, err := New(c)
+	require.NoError(t, err)
+	return b
+}
+
+func TestContract(t *testing.T) {
+	optest.Run(t, func(t testing.TB, b buffers.GroupConfig) op.Backend { return open(t, Config{Buffers: b}) })
+}
+
+// The smallest queues: each submission enters the kernel, and completions overflow all the time.
+func TestContractTinyQueues(t *testing.T) {
+	optest.Run(t, func(t testing.TB, b buffers.GroupConfig) op.Backend {
+		return open(t, Config{Buffers: b, Entries: 1, CQEntries: 2})
+	})
+}
+
+// Always idle: every wait goes through the runtime's poller.
+func TestContractParked(t *testing.T) {
+	optest.Run(t, func(t testing.TB, b buffers.GroupConfig) op.Backend {
+		r := open(t, Config{Buffers: b})
+		return parked{r}
+	})
+}
+
+// parked is a backend that takes itself for idle at each turn.
+type parked struct{ *Backend }
+
+func (p parked) Poll(wait time.Duration) (int, error) {
+	p.idle = true
+	return p.Backend.Poll(wait)
+}
