@@ -43,13 +43,21 @@ const runtimePoller = 2
 
 // openFiles counts the open descriptors, without pipes: the standard library pools those that it splices through.
 func openFiles() int {
+	return countFiles(func(to string) bool { return !strings.HasPrefix(to, "pipe:") })
+}
+
+func openSockets() int {
+	return countFiles(func(to string) bool { return strings.HasPrefix(to, "socket:") })
+}
+
+func countFiles(counts func(target string) bool) int {
 	d, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return -1
 	}
 	n := 0
 	for _, f := range d {
-		if to, _ := os.Readlink("/proc/self/fd/" + f.Name()); !strings.HasPrefix(to, "pipe:") {
+		if to, _ := os.Readlink("/proc/self/fd/" + f.Name()); counts(to) {
 			n++
 		}
 	}

@@ -1,0 +1,129 @@
+package net
+
+import (
+	"context"
+	stdnet "net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/proactor"
+)
+
+// strange hides the type of its connections, as a TLS listener does.
+type strange struct{ Listener }
+
+func (s strange) Accept() (Conn, error) {
+	c, err := s.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return struct{ Conn }{c}, nil
+}
+
+// Serve takes any listener: connections of the standard library are moved to the engine, others stay with goroutines.
+func TestServeOtherListeners(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		s := On(e)
+		for _, hide := range []bool{false, true} {
+			l, err := stdnet.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			if hide {
+				l = strange{l}
+			}
+			coroutine := make(chan bool, 1)
+			ended := make(chan error, 1)
+			go func() {
+				ended <- s.Serve(l, func(c Conn) {
+					coroutine <- executor.Current() != nil
+					echo(c)
+				})
+			}()
+			c := dialOn(t, s, l)
+			echoOnce(t, c, []byte("hello"))
+			require.Equal(t, !hide, <-coroutine)
+			c.Close()
+			require.NoError(t, l.Close())
+			require.ErrorIs(t, <-ended, ErrClosed)
+		}
+	})
+}
+
+// After ServeContext has ended the listener is as it was: Accept works, and so does another Serve.
+func TestServeContext(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		s := On(e)
+		l, err := s.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		for range 3 {
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- s.ServeContext(ctx, l, echo) }()
+			c := dialOn(t, s, l)
+			echoOnce(t, c, []byte("hello"))
+			_, err := l.Accept()
+			require.ErrorIs(t, err, errServed)
+			require.ErrorIs(t, s.Serve(l, echo), errServed)
+			cancel()
+			require.ErrorIs(t, <-ended, context.Canceled)
+			c.Close()
+			got := make(chan Conn, 1)
+			go func() {
+				c, err := l.Accept()
+				if err != nil {
+					t.Error(err)
+				}
+				got <- c
+			}()
+			c = dialOn(t, s, l)
+			a := <-got
+			c.Close()
+			a.Close()
+		}
+		require.NoError(t, l.(*TCPListener).SetDeadline(time.Now()))
+	})
+}
+
+// Dial, Listen, Accept and Serve on coroutines suspend: a single worker does all of it.
+func TestAllOnOneWorker(t *testing.T) {
+	for _, b := range backends {
+		t.Run(b.String(), func(t *testing.T) {
+			e := newEngine(t, proactor.Config{Backend: b, Workers: 1, DemoteAfter: -1})
+			s := On(e)
+			runOn(e, func() {
+				l, err := s.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				var w executor.Waiter
+				w.Prepare()
+				if err := e.Executor().Go(func() {
+					defer w.Wake()
+					a, err := l.Accept()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					echo(a)
+					a.Close()
+				}); err != nil {
+					t.Error(err)
+					return
+				}
+				c, err := s.Dial("tcp", l.Addr().String())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				echoOnce(t, c, []byte("hello"))
+				c.Close()
+				w.Wait()
+				l.Close()
+			})
+		})
+	}
+}
