@@ -35,7 +35,7 @@ type Conn struct {
 
 	fd    int32
 	uses  int32 // direct system calls on fd that run without mu, and Write's turn
-	local Addr
+	local *Addr // shared by the connections of a loop that have the same
 	peer  Addr
 
 	wantRecv   bool
@@ -55,11 +55,11 @@ type Conn struct {
 	inbox leaseQueue
 	rerr  error
 
-	send     op.Op
+	send     *op.Op        // one of the loop's, while sendOn
 	out      []byte        // what is left of the send under way
 	sent     int           // how much of it went
 	outLease buffers.Lease // holds out when it came through Send
-	outq     leaseQueue
+	outq     *leaseQueue   // made when Send is called during a send
 	outBytes int
 	werr     error
 
@@ -78,16 +78,15 @@ const rescueBytes = 4 << 10
 // newConn binds fd, which must be in the backend's file mode, to l. The engine owns fd from here on.
 func newConn(l *loop, fd int) *Conn {
 	c := &Conn{loop: l, fd: int32(fd)}
-	c.local, c.peer = endpoints(fd)
+	c.local, c.peer = l.endpoints(fd)
 	c.recv.Done, c.recv.FD = c, c.fd
-	c.send.Done, c.send.FD, c.send.Kind = c, c.fd, op.Send
 	c.ctl.Init(c)
 	l.add(c)
 	return c
 }
 
 // LocalAddr is the socket's own address; it stays known after Close.
-func (c *Conn) LocalAddr() Addr { return c.local }
+func (c *Conn) LocalAddr() Addr { return *c.local }
 
 // RemoteAddr is the peer's address; it stays known after Close.
 func (c *Conn) RemoteAddr() Addr { return c.peer }
@@ -169,7 +168,7 @@ func (c *Conn) reconcile() {
 	}
 	switch {
 	case c.sendOn && c.stopsSend():
-		c.loop.backend.Cancel(&c.send)
+		c.loop.backend.Cancel(c.send)
 	case c.sendOn || len(c.out) == 0 || c.werr != nil:
 	case c.stopsSend():
 		c.sendDone()

@@ -12,19 +12,21 @@ const maxTransfer = 1 << 30
 
 // startSend submits out. mu is held, the worker owned.
 func (c *Conn) startSend() {
-	c.send.Buf = c.out[:min(len(c.out), maxTransfer)]
-	if err := c.loop.backend.Submit(&c.send); err != nil {
-		c.send.Buf = nil
+	o := c.loop.takeSend()
+	o.Done, o.FD, o.Buf = c, c.fd, c.out[:min(len(c.out), maxTransfer)]
+	if err := c.loop.backend.Submit(o); err != nil {
+		c.loop.giveSend(o)
 		c.endSend(err)
 		return
 	}
-	c.sendOn = true
+	c.send, c.sendOn = o, true
 }
 
 // onSend takes the completion of a send in. mu is held, the worker owned.
 func (c *Conn) onSend(r *op.Completion) {
 	c.sendOn = false
-	c.send.Buf = nil
+	c.loop.giveSend(c.send)
+	c.send = nil
 	switch {
 	case r.Errno == 0:
 		c.sent += int(r.Result)
@@ -91,6 +93,9 @@ func (c *Conn) Send(l buffers.Lease) error {
 	case err != nil || l.Len() == 0:
 		l.Release()
 	case c.writing || c.outLease.Valid() || c.outq.len() > 0:
+		if c.outq == nil {
+			c.outq = new(leaseQueue)
+		}
 		c.outq.push(l)
 		c.outBytes += l.Len()
 	default:

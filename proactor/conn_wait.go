@@ -440,7 +440,7 @@ func (c *Conn) giveUp() {
 	c.discarded = true
 	c.werr = os.ErrDeadlineExceeded
 	if c.sendOn {
-		c.loop.backend.Cancel(&c.send)
+		c.loop.backend.Cancel(c.send)
 		return
 	}
 	c.finish()

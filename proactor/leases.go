@@ -2,14 +2,19 @@ package proactor
 
 import "github.com/ouro-io/ouro/buffers"
 
-// leaseQueue is a first-in first-out queue. It keeps its memory when it runs empty, so that a steady flow does
+// leaseQueue is a first-in first-out queue. A nil one is empty. It keeps its memory when it runs empty, so that a steady flow does
 // not allocate.
 type leaseQueue struct {
 	items []buffers.Lease
 	head  int
 }
 
-func (q *leaseQueue) len() int { return len(q.items) - q.head }
+func (q *leaseQueue) len() int {
+	if q == nil {
+		return 0
+	}
+	return len(q.items) - q.head
+}
 
 func (q *leaseQueue) push(l buffers.Lease) {
 	if q.head > 0 && len(q.items) == cap(q.items) {
@@ -37,5 +42,7 @@ func (q *leaseQueue) drop() {
 	for q.len() > 0 {
 		q.pop().Release()
 	}
-	q.items = nil
+	if q != nil {
+		q.items = nil
+	}
 }

@@ -19,8 +19,10 @@ type loop struct {
 
 	starved atomic.Uint64
 	load    atomic.Int64 // connections, those on their way here included
-	mu      sync.Mutex   // guards conns
+	mu      sync.Mutex   // guards conns and local
 	conns   *Conn
+	local   *Addr    // the last connection's
+	sends   []*op.Op // idle; of the worker. An operation per connection would be memory that is idle nearly always
 }
 
 // Poll is the backend's; the executor calls it.
@@ -59,6 +61,33 @@ func (l *loop) remove(c *Conn) {
 	l.mu.Unlock()
 	l.load.Add(-1)
 	l.engine.connEnded()
+}
+
+// endpoints asks for the addresses of fd. Most connections of a server have one local address, and share its record.
+func (l *loop) endpoints(fd int) (local *Addr, peer Addr) {
+	own, peer := endpoints(fd)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.local == nil || *l.local != own {
+		l.local = &own
+	}
+	return l.local, peer
+}
+
+// takeSend returns an idle operation of kind Send. The worker must be owned.
+func (l *loop) takeSend() *op.Op {
+	n := len(l.sends)
+	if n == 0 {
+		return &op.Op{Kind: op.Send}
+	}
+	o := l.sends[n-1]
+	l.sends = l.sends[:n-1]
+	return o
+}
+
+func (l *loop) giveSend(o *op.Op) {
+	o.Done, o.Buf = nil, nil
+	l.sends = append(l.sends, o)
 }
 
 // all returns the connections that are open now.
