@@ -258,6 +258,8 @@ func TestSlowReader(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
 		s := On(e)
 		release := make(chan bool)
+		letGo := sync.OnceFunc(func() { close(release) })
+		defer letGo()
 		sum := make(chan []byte, 1)
 		l := serveOn(t, s, func(c Conn) {
 			b := make([]byte, 1<<10)
@@ -277,7 +279,7 @@ func TestSlowReader(t *testing.T) {
 		slow, err := stdnet.Dial("tcp", l.Addr().String())
 		require.NoError(t, err)
 		defer slow.Close()
-		data := make([]byte, 16<<20)
+		data := make([]byte, 32<<20) // 2048 buffers of 16 KiB
 		for i := 0; i < len(data); i += 8 {
 			data[i], data[i+3] = byte(rand.Uint32()), byte(rand.Uint32())
 		}
@@ -294,11 +296,12 @@ func TestSlowReader(t *testing.T) {
 				echoOnce(t, c, []byte("hello"))
 			}
 			for _, g := range e.Stats().Buffers {
-				// The quota, what is under way to it, and one for each of the others.
-				require.LessOrEqual(t, g.Out, 8+8+100)
+				// The kernel may fill what it has been provided with before the worker can stop the receive at the
+				// quota of 8: 128 buffers, or twice that when the group grew once. The others hold one each.
+				require.LessOrEqual(t, g.Out, 2*128+100)
 			}
 		}
-		close(release)
+		letGo()
 		require.NoError(t, <-sent)
 		require.True(t, bytes.Equal(want[:], <-sum))
 	})
@@ -315,9 +318,11 @@ func TestShutdownInFlight(t *testing.T) {
 			defer l.Close()
 			served := make(chan error, 1)
 			handled := make(chan error, 20)
+			started := make(chan bool, 20)
 			large := make([]byte, 32<<20)
 			go func() {
 				served <- s.Serve(l, func(c Conn) {
+					started <- true
 					_, err := io.ReadFull(c, make([]byte, 1))
 					if err == nil {
 						_, err = c.Write(large)
@@ -328,6 +333,7 @@ func TestShutdownInFlight(t *testing.T) {
 			var results []chan error
 			for i := range 20 {
 				c := dialOn(t, s, l)
+				<-started
 				if i%2 == 0 {
 					_, err := c.Write([]byte("x"))
 					require.NoError(t, err)

@@ -60,10 +60,14 @@ func multipathOf(use bool) multipath {
 // std returns the standard library's Dialer with the same settings.
 func (d *Dialer) std() *stdnet.Dialer {
 	s := &stdnet.Dialer{
-		Timeout: d.Timeout, Deadline: d.Deadline, LocalAddr: d.LocalAddr, DualStack: d.DualStack, //nolint:staticcheck // mirrored
-		FallbackDelay: d.FallbackDelay, KeepAlive: d.KeepAlive, KeepAliveConfig: d.KeepAliveConfig, Resolver: d.Resolver,
-		Cancel: d.Cancel, Control: d.Control, ControlContext: d.ControlContext, //nolint:staticcheck // mirrored
+		Timeout: d.Timeout, Deadline: d.Deadline, LocalAddr: d.LocalAddr, FallbackDelay: d.FallbackDelay,
+		KeepAlive: d.KeepAlive, KeepAliveConfig: d.KeepAliveConfig, Resolver: d.Resolver,
+		Control: d.Control, ControlContext: d.ControlContext,
 	}
+	//lint:ignore SA1019 mirrored
+	s.DualStack = d.DualStack
+	//lint:ignore SA1019 mirrored
+	s.Cancel = d.Cancel
 	if d.mptcp != multipathDefault {
 		s.SetMultipathTCP(d.mptcp == multipathOn)
 	}

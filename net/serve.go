@@ -3,7 +3,6 @@ package net
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log"
 	stdnet "net"
 	"runtime/debug"
@@ -41,7 +40,8 @@ type ServeConfig struct {
 // are some again.
 func Serve(l Listener, handler func(Conn)) error { return ServeConfig{}.Serve(l, handler) }
 
-// ServeContext is Serve that stops accepting when ctx ends, and then returns ctx's error. l stays open.
+// ServeContext is Serve that stops accepting when ctx ends, and then returns ctx's error. A *TCPListener of this package
+// stays open and can be used again; any other listener is closed, as its Accept can be ended by nothing else.
 func ServeContext(ctx context.Context, l Listener, handler func(Conn)) error {
 	return ServeConfig{}.ServeContext(ctx, l, handler)
 }
@@ -225,7 +225,7 @@ func (c ServeConfig) startOther(conn Conn, handler func(Conn)) {
 		defer conn.Close()
 		defer func() {
 			if p := recover(); p != nil {
-				log.Print(fmt.Sprintf("ouro: panic in a handler: %v\n%s", p, debug.Stack()))
+				log.Printf("ouro: panic in a handler: %v\n%s", p, debug.Stack())
 			}
 		}()
 		handler(conn)
