@@ -68,8 +68,7 @@ func (r *Reactor) leave(wait time.Duration) (int, error) {
 	}
 	if r.delivered > 0 {
 		r.count.Polls++
-		r.sinceTick += r.delivered
-		r.idle = false
+		r.pace.Delivered(r.delivered)
 	}
 	r.publish()
 	return r.delivered, nil

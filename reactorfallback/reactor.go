@@ -44,14 +44,12 @@ type Reactor struct {
 
 	waker waker
 
-	tickFD    int
-	tick      unix.ItimerSpec
-	ticking   bool
-	idle      bool
-	sinceTick int // completions delivered
-	ticks     uint32
-	parker    *netpark.Parker // nil while not in use
-	unused    int             // answers with events since it was of use
+	tickFD  int
+	tick    unix.ItimerSpec
+	ticking bool
+	pace    netpark.Pace
+	parker  *netpark.Parker // nil while not in use
+	unused  int             // answers with events since it was of use
 
 	count    op.Stats // the worker's own; published at the end of each Poll
 	statsMu  sync.Mutex

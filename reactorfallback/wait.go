@@ -70,25 +70,15 @@ func (w *waker) close() {
 	}
 }
 
-// How a worker waits.
-//
-//	busy ──tick, and nothing was delivered since the one before──▶ idle
-//	  ▲                                                             │
-//	  └─────────────────── a completion is delivered ───────────────┘
-//
-// While busy it waits inside epoll_wait and keeps its P, without a time-out: a P that is given up for each short pause
-// has the runtime's monitor run every 20 µs to take it back (measured: 1 ms so costs 250 µs of CPU), and a time-out
-// programs a timer twice per wait. Instead a timerfd ticks every IdleAfter. At a tick others may have the P, and a worker
-// for which nothing happened between two of them is idle: it waits in the Go runtime's poller, without a P or a timer.
-
-// wait asks the kernel and waits up to d, without limit when d < 0. It reports whether a Wake ended it.
+// wait asks the kernel and waits up to d, without limit when d < 0. It reports whether a Wake ended it. How it waits is
+// netpark.Pace's decision; the tick that this needs is a timerfd.
 func (r *Reactor) wait(d time.Duration) (woken bool) {
 	if !r.waker.state.CompareAndSwap(awake, asleep) {
 		r.take(r.epollNow())
 		return true
 	}
 	switch {
-	case r.idle:
+	case !r.pace.Hold():
 		r.park(d)
 	case d > 0 && d < r.cfg.IdleAfter || !r.startTicking():
 		r.take(r.epollHold(d))
@@ -110,34 +100,19 @@ func (r *Reactor) startTicking() bool {
 	return r.ticking
 }
 
-// yieldTicks is the number of ticks after which a worker yields where there is more than one P; package ringbackend says
-// why.
-const yieldTicks = 5
-
 func (r *Reactor) ticked() {
 	r.ticking = false
-	r.idle = r.sinceTick == 0
-	r.sinceTick = 0
-	if r.idle {
-		return
-	}
-	if r.ticks++; r.ticks%yieldTicks == 0 || runtime.GOMAXPROCS(0) == 1 {
+	if r.pace.Tick() {
 		runtime.Gosched()
 	}
 }
 
-// unparkAfter is how many answers with events, none of them to a parked worker, end the use of the parker.
-//
-// As long as the set is registered with the Go runtime's poller, each event also runs the kernel's wake-up chain there
-// and wakes the thread that waits in it for nothing: measured on two CPUs as 10 µs of CPU for an event, about what
-// making a parker costs. So it is kept only while it is used.
-const unparkAfter = 4
-
+// busy drops the parker once it is of no use.
 func (r *Reactor) busy() {
 	if r.parker == nil || r.filled == 0 {
 		return
 	}
-	if r.unused++; r.unused >= unparkAfter {
+	if r.unused++; r.pace.DropParker(r.unused) {
 		r.unpark()
 	}
 }

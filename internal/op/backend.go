@@ -69,8 +69,8 @@ type System interface {
 	Close(fd int, reset bool) syscall.Errno
 }
 
-// Forgetter is implemented by a backend that keeps records by descriptor. Forget is called before a descriptor that no
-// operation in flight uses is closed. Any goroutine.
+// Forgetter is implemented by a backend that keeps records by descriptor. Forget is called, by the goroutine that runs
+// the worker, before a descriptor that no operation in flight uses is closed.
 type Forgetter interface {
 	Forget(fd int)
 }

@@ -43,9 +43,7 @@ type Backend struct {
 	idleAfter time.Duration
 	tick      uring.Timespec // idleAfter
 	ticking   bool           // the tick is armed
-	sinceTick int            // completions delivered
-	idle      bool
-	ticks     uint32
+	pace      netpark.Pace
 	yield     bool     // let others have the P at the end of this Poll
 	late      []op.Ref // cancels that found the submission queue full
 	closed    bool     // Submit refuses

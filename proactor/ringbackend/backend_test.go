@@ -77,6 +77,6 @@ func TestContractParked(t *testing.T) {
 type parked struct{ *Backend }
 
 func (p parked) Poll(wait time.Duration) (int, error) {
-	p.idle = true
+	p.pace.Idled()
 	return p.Backend.Poll(wait)
 }

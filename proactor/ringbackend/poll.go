@@ -105,8 +105,7 @@ func (b *Backend) reap() int {
 	}
 	b.ring.PublishHead()
 	if n > 0 {
-		b.idle = false
-		b.sinceTick += n
+		b.pace.Delivered(n)
 		b.stats.polls.Add(1)
 		b.completed += uint64(n)
 		b.stats.completed.Store(b.completed)

@@ -2,7 +2,6 @@ package ringbackend
 
 import (
 	"fmt"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,31 +10,21 @@ import (
 	"github.com/ouro-io/ouro/internal/op"
 )
 
-// How a worker waits.
-//
-//	busy ──tick, and nothing was delivered since the one before──▶ idle
-//	  ▲                                                             │
-//	  └─────────────────── a completion is delivered ───────────────┘
-//
-// While busy it waits inside io_uring_enter and keeps its P: a P that is given up for each short pause has the
-// runtime's monitor thread tick at 20 µs to take it back, which costs more than the request. The wait has no time-out
-// of its own, since on virtual machines programming a timer for each wait costs as much again (measured: 1.29× std's
-// CPU per request with a time-out of 100 µs, 0.91× without, one connection on one CPU). Instead one timeout
-// operation ticks every idleAfter. At each tick others may have the P if it is the only one, and a worker for which nothing happened between
-// two ticks is idle: it waits in the runtime's poller, without a P, a thread or a timer, until something happens.
+// wait waits for a completion at most for limit, without limit when < 0. What is queued is handed over first. How it
+// waits is netpark.Pace's decision; the tick that this needs is a timeout operation.
 //
 // As long as the ring is registered with the runtime's poller, each completion also wakes the thread that waits there,
-// for nothing. So it is registered when the worker parks, and taken out after some turns without.
-
-// wait waits for a completion at most for limit, without limit when < 0. What is queued is handed over first.
+// for nothing. So it is registered when the worker parks, and taken out after some waits without.
 func (b *Backend) wait(limit time.Duration) {
-	if b.idle {
+	if !b.pace.Hold() {
 		b.flush()
-		if b.ring.Ready() > 0 || b.broken != nil {
-			return
+		if b.ring.Ready() == 0 && b.broken == nil {
+			b.park(limit)
 		}
-		b.park(limit)
 		return
+	}
+	if !b.ticking && !b.closed {
+		b.armTick()
 	}
 	b.unparkLater()
 	if limit >= b.idleAfter && b.ticking {
@@ -70,14 +59,11 @@ func (b *Backend) park(limit time.Duration) {
 
 func (b *Backend) somethingReady() bool { return b.ring.Ready() > 0 || b.ring.Overflowed() }
 
-// unparkAfter is the number of waits in the system call after which the parker goes.
-const unparkAfter = 4
-
 func (b *Backend) unparkLater() {
 	if b.parker == nil {
 		return
 	}
-	if b.unparked++; b.unparked >= unparkAfter {
+	if b.unparked++; b.pace.DropParker(b.unparked) {
 		b.unpark()
 	}
 }
@@ -93,9 +79,6 @@ func (b *Backend) unpark() {
 func (b *Backend) prepareTurn() {
 	if !b.wakeArmed && !b.closed {
 		b.armWake()
-	}
-	if !b.idle && !b.ticking && !b.closed {
-		b.armTick()
 	}
 	for len(b.late) > 0 {
 		s := b.ring.GetSQE()
@@ -135,19 +118,8 @@ func (b *Backend) armTick() {
 	b.ticking = true
 }
 
-// yieldTicks is the number of ticks after which a worker yields where there is more than one P. One that does not yield
-// at all is preempted by the runtime every 10 ms, all workers at the same moment; they then change places, and each
-// finds its multishots armed on the other's thread. More often would only wake idle Ps, which find nothing.
-const yieldTicks = 5
-
 // ticked is told of the tick, or that the thread that armed it has gone.
 func (b *Backend) ticked() {
 	b.ticking = false
-	b.idle = b.sinceTick == 0
-	b.sinceTick = 0
-	if b.idle {
-		return
-	}
-	b.ticks++
-	b.yield = b.ticks%yieldTicks == 0 || runtime.GOMAXPROCS(0) == 1
+	b.yield = b.pace.Tick()
 }
