@@ -42,21 +42,21 @@ func newEngine(t *testing.T, c Config) *Engine {
 	return e
 }
 
-func listen(t *testing.T) *net.TCPListener {
+func listen(t testing.TB) *net.TCPListener {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { l.Close() })
 	return l.(*net.TCPListener)
 }
 
-func dial(t *testing.T, l net.Listener) net.Conn {
+func dial(t testing.TB, l net.Listener) net.Conn {
 	c, err := net.Dial("tcp", l.Addr().String())
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
 	return c
 }
 
-func echoOnce(t *testing.T, c net.Conn, msg []byte) {
+func echoOnce(t testing.TB, c net.Conn, msg []byte) {
 	_, err := c.Write(msg)
 	require.NoError(t, err)
 	got := make([]byte, len(msg))

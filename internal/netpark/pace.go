@@ -14,12 +14,12 @@ import "runtime"
 // But who holds a P keeps it from everybody else, perhaps from the very goroutine that it waits for. So holding has to
 // earn its keep:
 //
-//	hold ──two ticks without a completion──▶ idle: park until something comes
+//	hold ──brought nothing between two ticks──▶ idle: park until something comes
 //	  ▲                                        │
 //	  └──── skip waits that park instead ◀─────┘
 //
 // A tick, every millisecond, comes from the backend while its worker holds. skip doubles each time that holding came to
-// nothing and shrinks with each hold that did not, so a worker whose events come from goroutines that need the P, or
+// nothing and is halved by each hold that did not, so a worker whose events come from goroutines that need the P, or
 // come rarely, soon parks nearly always. And where there is but one P, one wait after each tick parks in any case, so
 // that what is ready in the runtime's poller gets its turn.
 //
@@ -28,7 +28,7 @@ type Pace struct {
 	idle    bool
 	once    bool // the next wait parks
 	held    bool // the last one did not
-	since   int  // completions delivered since the last tick
+	since   int  // completions that holding brought since the last tick
 	skip    int  // waits that park after holding came to nothing
 	skipped int  // of them so far
 	ticks   uint32
@@ -77,12 +77,15 @@ func (p *Pace) Idled() { p.idle = true }
 
 // Delivered notes n completions, more than 0, since the last wait began.
 func (p *Pace) Delivered(n int) {
-	p.since += n
 	p.idle = false
-	if p.held && p.skip > 0 {
-		p.skip--
+	if p.held {
+		p.since += n
+		p.skip /= 2
 	}
 }
+
+// Held reports whether the last wait kept the P, and so its thread.
+func (p *Pace) Held() bool { return p.held }
 
 // Tick notes a tick, and reports whether the worker is to call runtime.Gosched.
 func (p *Pace) Tick() (yield bool) {

@@ -164,10 +164,11 @@ func (b *Backend) outOfBuffers(c *op.Completion) {
 	b.group.Starve()
 }
 
-// followThread ends a multishot that was armed on another thread; see the package comment.
+// followThread ends a multishot that was armed on another thread; see the package comment. A worker that parks comes back
+// on any thread, so there it is not worth while.
 func (b *Backend) followThread(ref op.Ref) {
 	armed := &b.armedBy[ref.Slot()]
-	if *armed == b.thread || *armed == 0 {
+	if *armed == b.thread || *armed == 0 || !b.pace.Held() {
 		return
 	}
 	*armed = 0
