@@ -70,7 +70,7 @@ func start(c Config, make func(int) (op.Backend, error), info Info) (*Engine, er
 			if err != nil {
 				return nil, err
 			}
-			l := &loop{engine: e, w: w, backend: b, batches: b.Batches()}
+			l := &loop{engine: e, w: w, backend: b, batches: b.Batches(), turn: 1}
 			e.loops = append(e.loops, l)
 			return l, nil
 		},
