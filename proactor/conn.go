@@ -236,6 +236,21 @@ func (c *Conn) shut() {
 	c.finish()
 }
 
+// abandon ends c because its backend has broken: what is in flight will never complete. The caller runs the worker.
+func (c *Conn) abandon(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recvOn, c.sendOn = false, false
+	if c.rerr == nil {
+		c.rerr = err
+	}
+	c.endSend(err)
+	if !c.closed {
+		c.shut()
+	}
+	c.finish()
+}
+
 // outPending reports whether Send has accepted bytes that are not sent yet.
 func (c *Conn) outPending() bool {
 	return (c.outLease.Valid() || c.outq.len() > 0) && c.werr == nil

@@ -75,13 +75,34 @@ func start(c Config, make func(int) (op.Backend, error), info Info) (*Engine, er
 			return l, nil
 		},
 		OnPanic:       func(p *executor.PanicError) { e.log(fmt.Sprintf("%v\n%s", p, p.Stack)) },
-		OnDriverError: func(_ *executor.Worker, err error) { e.log("backend broke: " + err.Error()) },
+		OnDriverError: func(w *executor.Worker, err error) { e.backendBroke(e.loops[w.ID()], err) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("proactor: start the %s engine: %w", info.Backend, err)
 	}
 	e.clock = e.ex.Clock()
 	return e, nil
+}
+
+// backendBroke ends everything on l: its operations will never complete. It is called in loop state, once.
+func (e *Engine) backendBroke(l *loop, err error) {
+	e.log(fmt.Sprintf("a worker's backend broke, its connections end: %v", err))
+	for _, c := range l.all() {
+		c.abandon(err)
+	}
+	e.mu.Lock()
+	var broken []*Acceptor
+	for a := range e.acceptors {
+		if a.loop == l {
+			broken = append(broken, a)
+		}
+	}
+	e.mu.Unlock()
+	for _, a := range broken {
+		a.mu.Lock()
+		a.end(err)
+		a.mu.Unlock()
+	}
 }
 
 var defaultEngine struct {
