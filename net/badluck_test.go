@@ -319,7 +319,7 @@ func TestShutdownInFlight(t *testing.T) {
 			served := make(chan error, 1)
 			handled := make(chan error, 20)
 			started := make(chan bool, 20)
-			large := make([]byte, 32<<20)
+			large := make([]byte, 256<<20) // more than sockets and buffers hold
 			go func() {
 				served <- s.Serve(l, func(c Conn) {
 					started <- true
