@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,7 +136,12 @@ func (e *Engine) deadline(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
-	return max(1, e.clock.Now()+int64(time.Until(t)))
+	until := int64(time.Until(t)) // at most the largest there is, so that the sum may overflow
+	now := e.clock.Now()
+	if until > math.MaxInt64-now {
+		return math.MaxInt64
+	}
+	return max(1, now+until)
 }
 
 // Shutdown ends the engine, in steps:
