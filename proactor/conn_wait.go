@@ -196,6 +196,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	if len(p) == 0 {
+		if c.wait != nil {
+			c.wait.passTurn() // it needed none
+		}
 		c.mu.Unlock()
 		return 0, nil
 	}
