@@ -104,15 +104,23 @@ func duplicate(l syscall.Conn, flags int) (int, error) {
 // Close stops accepting and waits until the descriptor is closed. Connections that were accepted live on. It returns
 // ErrClosed when a was closed before.
 func (a *Acceptor) Close() error {
+	if !a.stop() {
+		return ErrClosed
+	}
+	return a.await()
+}
+
+// stop has a end soon. It reports false when a was closed before.
+func (a *Acceptor) stop() bool {
 	a.mu.Lock()
 	if a.closed {
 		a.mu.Unlock()
-		return ErrClosed
+		return false
 	}
 	a.closed = true
 	a.mu.Unlock()
 	a.kick()
-	return a.await()
+	return true
 }
 
 // await waits for the end, on a coroutine too.

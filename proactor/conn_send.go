@@ -37,7 +37,7 @@ func (c *Conn) onSend(r *op.Completion) {
 		c.endSend(callError("write", r.Errno))
 		return
 	}
-	if len(c.out) > 0 && !c.stopsSend() {
+	if len(c.out) > 0 && c.werr == nil && !c.stopsSend() {
 		c.startSend()
 		return
 	}

@@ -196,6 +196,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	if len(p) == 0 {
+		if c.wait != nil {
+			c.wait.passTurn() // it needed none
+		}
 		c.mu.Unlock()
 		return 0, nil
 	}
@@ -428,6 +431,20 @@ func (w *waits) arm(at int64) {
 
 // lingerTime bounds how long a closed connection goes on sending what Send has accepted.
 const lingerTime = 10 * time.Second
+
+// forcedLinger is the same where the engine's shutdown closes the connection; it is less than graceTime.
+const forcedLinger = time.Second
+
+// hurry closes c for the engine's shutdown, also when it is closed and lingers.
+func (c *Conn) hurry() {
+	_ = c.Close()
+	c.mu.Lock()
+	if w := c.wait; !c.finished && w != nil && w.lingerAt != 0 {
+		w.lingerAt = min(w.lingerAt, c.loop.engine.clock.Now()+int64(forcedLinger))
+		w.arm(w.lingerAt)
+	}
+	c.mu.Unlock()
+}
 
 func (c *Conn) linger() {
 	w := c.waits()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -156,13 +157,19 @@ func (e *Engine) deadline(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
-	return max(1, e.clock.Now()+int64(time.Until(t)))
+	until := int64(time.Until(t)) // at most the largest there is, so that the sum may overflow
+	now := e.clock.Now()
+	if until > math.MaxInt64-now {
+		return math.MaxInt64
+	}
+	return max(1, now+until)
 }
 
 // Shutdown ends the engine, in steps:
 //
 //  1. New connections and listeners are refused; listeners are closed.
-//  2. Connections go on until their owners close them. When ctx ends first, all are closed: who waits gets ErrClosed.
+//  2. Connections go on until their owners close them. When ctx ends first, all are closed: who waits gets ErrClosed,
+//     and what Send has accepted has a second to be sent.
 //  3. The executor ends its coroutines and workers.
 //  4. Each worker drains and closes its backend.
 //
@@ -174,15 +181,13 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	acceptors := e.acceptors
 	e.acceptors = map[*Acceptor]struct{}{}
 	e.mu.Unlock()
-	for a := range acceptors {
-		_ = a.Close()
-	}
+	e.closeAcceptors(ctx, acceptors)
 	var forced error
 	if err := e.awaitConns(ctx); err != nil {
 		forced = err
 		for _, l := range e.loops {
 			for _, c := range l.all() {
-				_ = c.Close()
+				c.hurry()
 			}
 		}
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
@@ -193,6 +198,24 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		}
 	}
 	return errors.Join(forced, e.ex.Shutdown(ctx))
+}
+
+// closeAcceptors closes them, and waits until they have ended, also those that their owners are closing: what they have
+// accepted is counted then. ctx does not end that, as it takes no more than a worker's turn; only what holds up a
+// worker for long does.
+func (e *Engine) closeAcceptors(ctx context.Context, acceptors map[*Acceptor]struct{}) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
+	defer cancel()
+	for a := range acceptors {
+		a.stop()
+	}
+	for a := range acceptors {
+		select {
+		case <-a.ended:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // graceTime is how long a shutdown whose context has ended waits for handlers to notice that.
