@@ -197,6 +197,11 @@ func (a *Acceptor) reconcile() {
 // Complete is told by the backend, in loop state.
 func (a *Acceptor) Complete(_ *op.Op, r *op.Completion) {
 	a.mu.Lock()
+	if !a.on {
+		a.mu.Unlock()
+		a.loop.late(&a.accept, r)
+		return
+	}
 	if !r.More {
 		a.on = false
 	}

@@ -188,10 +188,13 @@ func (c *Conn) wantsRecv() bool {
 // Complete is told by the backend, in loop state.
 func (c *Conn) Complete(o *op.Op, r *op.Completion) {
 	c.mu.Lock()
-	if o == &c.recv {
+	switch {
+	case o == &c.recv && c.recvOn:
 		c.onRecv(r)
-	} else {
+	case o == c.send:
 		c.onSend(r)
+	default:
+		c.loop.late(o, r)
 	}
 	c.finish()
 	c.mu.Unlock()

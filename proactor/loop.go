@@ -18,6 +18,7 @@ type loop struct {
 	batches bool
 
 	starved atomic.Uint64
+	broken  atomic.Bool
 	load    atomic.Int64 // connections, those on their way here included
 	mu      sync.Mutex   // guards conns and local
 	conns   *Conn

@@ -212,7 +212,8 @@ func (b *Backend) Close() error {
 		return nil
 	}
 	b.table.All(func(o *op.Op) {
-		if ref := o.Ref(); o.MarkCancelled() {
+		// When broken nobody waits for them, and what is still queued names descriptors that may be others' by now.
+		if ref := o.Ref(); b.broken == nil && o.MarkCancelled() {
 			b.cancel(ref)
 		}
 	})
