@@ -201,7 +201,7 @@ func (c *Conn) Complete(o *op.Op, r *op.Completion) {
 }
 
 // Close closes the connection: whoever waits on it returns ErrClosed, once. What Send has accepted is still sent, for
-// at most lingerTime. As with any TCP socket, bytes that arrived and were not read reset the peer.
+// at most lingerTime, unless it stands behind a Write that Close cut short: then the peer is reset. As with any TCP socket, bytes that arrived and were not read reset the peer.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	if c.closed {
