@@ -1,7 +1,9 @@
 package proactor
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net"
 	"os"
 	"sync/atomic"
@@ -234,5 +236,46 @@ func TestBrokenBackendTellsWhoWaits(t *testing.T) {
 			_ = c.Close()
 			require.True(t, c.locked(func() bool { return c.finished })())
 		}
+	})
+}
+
+func TestAcceptorClosesItself(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		e := newEngine(t, cfg)
+		l := listen(t)
+		self := make(chan *Acceptor, 1)
+		closed := make(chan error, 1)
+		a, err := e.Accept(l, func(c *Conn) {
+			a := <-self
+			closed <- a.Close()
+			_ = c.Close()
+		})
+		require.NoError(t, err)
+		self <- a
+		dial(t, l)
+		require.NoError(t, await(t, closed, "Close inside the callback"))
+		ctx, cancel := context.WithTimeout(context.Background(), hang)
+		defer cancel()
+		require.ErrorIs(t, a.Wait(ctx), ErrClosed)
+	})
+}
+
+func TestNothingFollowsAWriteThatCloseCut(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		e := newEngine(t, cfg)
+		c, peer := pair(t, e)
+		wrote := make(chan error, 1)
+		go func() {
+			_, err := c.Write(make([]byte, stuck))
+			wrote <- err
+		}()
+		until(t, c.locked(func() bool { return c.sendOn }), "the write")
+		require.NoError(t, c.Send(buffers.Wrap([]byte("follows"))))
+		require.NoError(t, c.Close())
+		require.ErrorIs(t, await(t, wrote, "the write"), ErrClosed)
+		require.NoError(t, peer.SetReadDeadline(time.Now().Add(hang)))
+		got, err := io.ReadAll(peer)
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		require.Zero(t, bytes.Count(got, []byte("follows")))
 	})
 }
