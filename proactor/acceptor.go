@@ -24,6 +24,8 @@ type Acceptor struct {
 	loop *loop
 	each func(*Conn)
 
+	calling bool // each is; the worker's
+
 	mu     sync.Mutex
 	fd     int
 	on     bool // accept belongs to the backend
@@ -101,11 +103,18 @@ func duplicate(l syscall.Conn, flags int) (int, error) {
 	return fd, err
 }
 
-// Close stops accepting and waits until the descriptor is closed. Connections that were accepted live on. It returns
-// ErrClosed when a was closed before.
+// Close stops accepting and waits until the descriptor is closed; inside each, where nothing may wait, it only asks for
+// that. Connections that were accepted live on. It returns ErrClosed when a was closed before.
 func (a *Acceptor) Close() error {
 	if !a.stop() {
 		return ErrClosed
+	}
+	if s, ok := a.loop.w.Enter(); ok {
+		within := a.calling // on its worker while each runs there: inside each
+		s.Leave()
+		if within {
+			return nil
+		}
 	}
 	return a.await()
 }
@@ -197,6 +206,11 @@ func (a *Acceptor) reconcile() {
 // Complete is told by the backend, in loop state.
 func (a *Acceptor) Complete(_ *op.Op, r *op.Completion) {
 	a.mu.Lock()
+	if !a.on {
+		a.mu.Unlock()
+		a.loop.late(&a.accept, r)
+		return
+	}
 	if !r.More {
 		a.on = false
 	}
@@ -219,7 +233,9 @@ func (a *Acceptor) Complete(_ *op.Op, r *op.Completion) {
 	case drop:
 		a.loop.engine.system.Close(fd, true)
 	default:
+		a.calling = true
 		a.each(newConn(a.loop.engine.assign(), fd))
+		a.calling = false
 	}
 }
 

@@ -190,17 +190,20 @@ func (c *Conn) wantsRecv() bool {
 // Complete is told by the backend, in loop state.
 func (c *Conn) Complete(o *op.Op, r *op.Completion) {
 	c.mu.Lock()
-	if o == &c.recv {
+	switch {
+	case o == &c.recv && c.recvOn:
 		c.onRecv(r)
-	} else {
+	case o == c.send:
 		c.onSend(r)
+	default:
+		c.loop.late(o, r)
 	}
 	c.finish()
 	c.mu.Unlock()
 }
 
 // Close closes the connection: whoever waits on it returns ErrClosed, once. What Send has accepted is still sent, for
-// at most lingerTime. As with any TCP socket, bytes that arrived and were not read reset the peer.
+// at most lingerTime, unless it stands behind a Write that Close cut short: then the peer is reset. As with any TCP socket, bytes that arrived and were not read reset the peer.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -233,21 +236,6 @@ func (c *Conn) shut() {
 		c.wait.wakeAll()
 	}
 	c.notify()
-	c.finish()
-}
-
-// abandon ends c because its backend has broken: what is in flight will never complete. The caller runs the worker.
-func (c *Conn) abandon(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.recvOn, c.sendOn = false, false
-	if c.rerr == nil {
-		c.rerr = err
-	}
-	c.endSend(err)
-	if !c.closed {
-		c.shut()
-	}
 	c.finish()
 }
 

@@ -315,6 +315,11 @@ func (c *Conn) endWrite(want int) (int, error) {
 	if w := c.wait; w != nil {
 		w.writeWaits = false
 	}
+	if n < want && c.closed && c.outq.len() > 0 {
+		// What Send has queued behind the Write must not follow its stump; the reset tells the peer.
+		c.outq.drop()
+		c.outBytes, c.discarded = 0, true
+	}
 	next := c.outq.len() > 0 && c.werr == nil
 	if next {
 		c.outLease = c.outq.pop()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -75,35 +76,17 @@ func start(c Config, make func(int) (op.Backend, error), info Info) (*Engine, er
 			e.loops = append(e.loops, l)
 			return l, nil
 		},
-		OnPanic:       func(p *executor.PanicError) { e.log(fmt.Sprintf("%v\n%s", p, p.Stack)) },
-		OnDriverError: func(w *executor.Worker, err error) { e.backendBroke(e.loops[w.ID()], err) },
+		OnPanic: func(p *executor.PanicError) { e.log(fmt.Sprintf("%v\n%s", p, p.Stack)) },
+		OnDriverError: func(w *executor.Worker, err error) {
+			e.log("backend broke: " + err.Error())
+			w.Driver().(*loop).broke(err)
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("proactor: start the %s engine: %w", info.Backend, err)
 	}
 	e.clock = e.ex.Clock()
 	return e, nil
-}
-
-// backendBroke ends everything on l: its operations will never complete. It is called in loop state, once.
-func (e *Engine) backendBroke(l *loop, err error) {
-	e.log(fmt.Sprintf("a worker's backend broke, its connections end: %v", err))
-	for _, c := range l.all() {
-		c.abandon(err)
-	}
-	e.mu.Lock()
-	var broken []*Acceptor
-	for a := range e.acceptors {
-		if a.loop == l {
-			broken = append(broken, a)
-		}
-	}
-	e.mu.Unlock()
-	for _, a := range broken {
-		a.mu.Lock()
-		a.end(err)
-		a.mu.Unlock()
-	}
 }
 
 var defaultEngine struct {
@@ -140,12 +123,16 @@ func (e *Engine) NewConn(fd int) (*Conn, error) {
 // Handle lets h serve c, which must not have been used for anything else.
 func (e *Engine) Handle(c *Conn, h *Handler) { c.handle(h) }
 
-// assign picks the loop with the fewest connections; among equals they take turns.
+// assign picks the loop with the fewest connections; among equals they take turns. One that broke is the last choice.
 func (e *Engine) assign() *loop {
 	start := int(e.turn.Add(1))
 	best := e.loops[start%len(e.loops)]
 	for i := 1; i < len(e.loops); i++ {
-		if l := e.loops[(start+i)%len(e.loops)]; l.load.Load() < best.load.Load() {
+		l := e.loops[(start+i)%len(e.loops)]
+		if l.broken.Load() {
+			continue
+		}
+		if best.broken.Load() || l.load.Load() < best.load.Load() {
 			best = l
 		}
 	}
@@ -178,8 +165,7 @@ func (e *Engine) deadline(t time.Time) int64 {
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	e.closing = true
-	acceptors := e.acceptors
-	e.acceptors = map[*Acceptor]struct{}{}
+	acceptors := maps.Clone(e.acceptors)
 	e.mu.Unlock()
 	e.closeAcceptors(ctx, acceptors)
 	var forced error

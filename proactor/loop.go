@@ -19,6 +19,7 @@ type loop struct {
 	turn    uint32 // of the worker; never 0
 
 	starved atomic.Uint64
+	broken  atomic.Bool
 	load    atomic.Int64 // connections, those on their way here included
 	mu      sync.Mutex   // guards conns and local
 	conns   *Conn

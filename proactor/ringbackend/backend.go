@@ -46,10 +46,8 @@ type Backend struct {
 	pace      netpark.Pace
 	yield     bool     // let others have the P at the end of this Poll
 	late      []op.Ref // cancels that found the submission queue full
-	short     bool     // ENOBUFS came in this turn
-	shortage  int
-	closed    bool // Submit refuses
-	released  bool // the kernel's resources are given back
+	closed    bool     // Submit refuses
+	released  bool     // the kernel's resources are given back
 	broken    error
 	// completion is the record that Complete is shown: one for all, so that no completion allocates.
 	completion op.Completion
@@ -214,7 +212,8 @@ func (b *Backend) Close() error {
 		return nil
 	}
 	b.table.All(func(o *op.Op) {
-		if ref := o.Ref(); o.MarkCancelled() {
+		// When broken nobody waits for them, and what is still queued names descriptors that may be others' by now.
+		if ref := o.Ref(); b.broken == nil && o.MarkCancelled() {
 			b.cancel(ref)
 		}
 	})
