@@ -166,7 +166,7 @@ var buildMachine = regexp.MustCompile(`(^|[^\w.*~-])/(wor[k]|roo[t]|hom[e]|User[
 // TestNoMachinePaths finds paths of the machine that something was written or built on.
 func TestNoMachinePaths(t *testing.T) {
 	require.Regexp(t, buildMachine, "see /wor"+"k/x.go", "the pattern must match what it is for")
-	require.NotRegexp(t, buildMachine, "examples/work/x.go and network/work/x")
+	require.NotRegexp(t, buildMachine, "examples/works/x.go and network/workers/x")
 	files(t, func(path string) {
 		src, err := os.ReadFile(path)
 		require.NoError(t, err)

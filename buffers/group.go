@@ -33,22 +33,22 @@ type Ring interface {
 
 // GroupConfig configures NewGroup; the zero value works.
 type GroupConfig struct {
-	// Size is the length of a buffer in bytes: default 16 KiB, 1 to 16 MiB.
+	// Size is the length of a buffer in bytes: default 64 KiB, 1 to 16 MiB.
 	Size int
 	// Count is the number of buffers: default 1024, 1 to 32768 (what a provided-buffer ring holds at most). A buffer
 	// that was never used takes address space but no memory.
 	Count int
-	// Provide is the number of buffers that Attach hands to the kernel: default 128 or Count if that is less, 1 to
+	// Provide is the number of buffers that Attach hands to the kernel: default 64 or Count if that is less, 1 to
 	// Count. Grow doubles it as needed. Without a ring it means nothing.
 	Provide int
 }
 
 const (
-	defaultSize    = 16 << 10
+	defaultSize    = 64 << 10
 	maxSize        = 16 << 20
 	defaultCount   = 1024
 	maxCount       = 32768
-	defaultProvide = 128
+	defaultProvide = 64
 
 	// stride is what buffers are aligned to, so that no two share a cache line.
 	stride = 64

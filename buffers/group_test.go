@@ -65,7 +65,7 @@ func (r *fakeRing) consume() (mem []byte, id uint16, ok bool) {
 func TestGroupConfig(t *testing.T) {
 	g := newGroup(t, GroupConfig{})
 	s := g.Stats()
-	require.Equal(t, []int{16384, 1024, 1024, 128}, []int{s.Size, s.Count, s.Free, s.Target})
+	require.Equal(t, []int{65536, 1024, 1024, 64}, []int{s.Size, s.Count, s.Free, s.Target})
 	require.Equal(t, 5, newGroup(t, GroupConfig{Count: 5}).Stats().Target)
 	for field, c := range map[string]GroupConfig{
 		"Size":    {Size: -1},

@@ -279,7 +279,7 @@ func TestSlowReader(t *testing.T) {
 		slow, err := stdnet.Dial("tcp", l.Addr().String())
 		require.NoError(t, err)
 		defer slow.Close()
-		data := make([]byte, 32<<20) // 2048 buffers of 16 KiB
+		data := make([]byte, 32<<20) // 512 buffers of 64 KiB
 		for i := 0; i < len(data); i += 8 {
 			data[i], data[i+3] = byte(rand.Uint32()), byte(rand.Uint32())
 		}
@@ -319,7 +319,7 @@ func TestShutdownInFlight(t *testing.T) {
 			served := make(chan error, 1)
 			handled := make(chan error, 20)
 			started := make(chan bool, 20)
-			large := make([]byte, 32<<20)
+			large := make([]byte, 256<<20) // more than sockets and buffers hold
 			go func() {
 				served <- s.Serve(l, func(c Conn) {
 					started <- true

@@ -47,10 +47,11 @@ type Config struct {
 	// Workers is the number of workers, each with a backend of its own. Default runtime.GOMAXPROCS(0), at most
 	// executor.MaxWorkers.
 	Workers int
-	// Buffers sizes each worker's receive buffers. Default 1024 of 16 KiB, of which only those touched take memory.
+	// Buffers sizes each worker's receive buffers. Default 1024 of 64 KiB, of which only the pages touched take memory: large ones halve the cost of bulk transfers and cost small messages nothing.
 	Buffers buffers.GroupConfig
-	// ReceiveQuota is how many buffers with unread data one connection may hold before the engine stops receiving
-	// for it, and TCP slows the peer down. Default 8; at least 1.
+	// ReceiveQuota is how many buffers with unread data one connection may hold from one turn to the next before the
+	// engine stops receiving for it, and TCP slows the peer down. Within a turn eight times as many may arrive. Default
+	// 8; at least 1.
 	ReceiveQuota int
 	// WriteQueue bounds the bytes that Conn.Send keeps for a connection; beyond it Send returns ErrWriteQueueFull.
 	// Default 1 MiB.

@@ -54,6 +54,8 @@ type Conn struct {
 	recv  op.Op
 	inbox leaseQueue
 	rerr  error
+	// fullIn is the turn in which the inbox came to hold the quota, 0 when it does not.
+	fullIn uint32
 
 	send     *op.Op        // one of the loop's, while sendOn
 	out      []byte        // what is left of the send under way

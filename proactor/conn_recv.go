@@ -54,13 +54,34 @@ func (c *Conn) arrived(l buffers.Lease) {
 		return
 	}
 	c.inbox.push(l)
-	if c.inbox.len() >= c.loop.engine.quota && !c.paused {
+	if !c.paused && c.behind() {
 		c.paused = true
 		if c.recvOn {
 			c.loop.backend.Cancel(&c.recv)
 		}
 	}
 	c.notify()
+}
+
+// burst is how many times the quota may arrive in one turn: the kernel goes on receiving up to 32 times for one wake-up.
+const burst = 8
+
+// behind reports whether the reader has got too far behind. A full inbox alone does not mean that: it is full after each
+// turn of a fast transfer, and stopping for that would cost a cancel and a new receive per turn. It means it if the
+// inbox was full in an earlier turn, and the reader has had its chance since.
+func (c *Conn) behind() bool {
+	switch n, quota := c.inbox.len(), c.loop.engine.quota; {
+	case n < quota:
+		c.fullIn = 0
+		return false
+	case n >= burst*quota:
+		return true
+	case c.fullIn == 0:
+		c.fullIn = c.loop.turn
+		return false
+	default:
+		return c.fullIn != c.loop.turn
+	}
 }
 
 func (c *Conn) recvFailed(r *op.Completion) {

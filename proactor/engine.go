@@ -72,13 +72,13 @@ func start(c Config, make func(int) (op.Backend, error), info Info) (*Engine, er
 			if err != nil {
 				return nil, err
 			}
-			l := &loop{engine: e, w: w, backend: b, batches: b.Batches()}
+			l := &loop{engine: e, w: w, backend: b, batches: b.Batches(), turn: 1}
 			e.loops = append(e.loops, l)
 			return l, nil
 		},
 		OnPanic: func(p *executor.PanicError) { e.log(fmt.Sprintf("%v\n%s", p, p.Stack)) },
 		OnDriverError: func(w *executor.Worker, err error) {
-			e.log("backend broke: " + err.Error())
+			e.log(fmt.Sprintf("a worker's backend broke, its connections end: %v", err))
 			w.Driver().(*loop).broke(err)
 		},
 	})

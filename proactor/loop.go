@@ -16,6 +16,7 @@ type loop struct {
 	w       *executor.Worker
 	backend op.Backend
 	batches bool
+	turn    uint32 // of the worker; never 0
 
 	starved atomic.Uint64
 	broken  atomic.Bool
@@ -27,7 +28,10 @@ type loop struct {
 }
 
 // Poll is the backend's; the executor calls it.
-func (l *loop) Poll(wait time.Duration) (int, error) { return l.backend.Poll(wait) }
+func (l *loop) Poll(wait time.Duration) (int, error) {
+	l.turn += 2 // odd from the start
+	return l.backend.Poll(wait)
+}
 
 // Wake ends the wait of Poll. Any goroutine.
 func (l *loop) Wake() { l.backend.Wake() }

@@ -16,8 +16,6 @@ func (r Ref) Kind() Kind { return Kind(r >> kindFrom) }
 // Slot is the operation's place in its table.
 func (r Ref) Slot() uint32 { return uint32(r) }
 
-func (r Ref) gen() uint32 { return uint32(r>>32) & genMask }
-
 // Table maps a Ref to the operation in flight. A slot that is used again gets another generation, so a completion
 // that comes late or twice finds nobody. It keeps the operations reachable for the garbage collector while the
 // kernel works on their memory. Not safe for concurrent use.

@@ -46,8 +46,10 @@ type Backend struct {
 	pace      netpark.Pace
 	yield     bool     // let others have the P at the end of this Poll
 	late      []op.Ref // cancels that found the submission queue full
-	closed    bool     // Submit refuses
-	released  bool     // the kernel's resources are given back
+	short     bool     // ENOBUFS came in this turn
+	shortage  int
+	closed    bool // Submit refuses
+	released  bool // the kernel's resources are given back
 	broken    error
 	// completion is the record that Complete is shown: one for all, so that no completion allocates.
 	completion op.Completion

@@ -105,6 +105,7 @@ func (b *Backend) reap() int {
 	}
 	b.ring.PublishHead()
 	if n > 0 {
+		b.noteShortage()
 		b.pace.Delivered(n)
 		b.stats.polls.Add(1)
 		b.completed += uint64(n)
@@ -153,15 +154,34 @@ func (b *Backend) lease(id uint16, res int32) buffers.Lease {
 	return b.group.Filled(id, int(res))
 }
 
-// outOfBuffers hands more buffers to the kernel where the configuration allows; then the completion means no more
-// than "again".
+// outOfBuffers decides what ENOBUFS means. In a burst the buffers come back within a turn or two, so at first it is no more
+// than "again". When it goes on, more buffers are handed to the kernel; pages once touched stay in use, so not sooner.
+// When there are no more, the owner has to do without.
 func (b *Backend) outOfBuffers(c *op.Completion) {
 	b.stats.noBuffers.Add(1)
-	if b.group.Grow() {
-		c.Errno = syscall.EINTR
+	b.short = true
+	switch g := b.group.Stats(); {
+	case b.shortage < patience && g.Target < g.Count:
+	case b.group.Grow():
+		b.shortage = 0
+	default:
+		b.group.Starve()
 		return
 	}
-	b.group.Starve()
+	c.Errno = syscall.EINTR
+}
+
+// patience is how much shortage is waited out: each turn with ENOBUFS adds two, each one without takes one off.
+const patience = 16
+
+func (b *Backend) noteShortage() {
+	switch {
+	case b.short:
+		b.shortage += 2
+	case b.shortage > 0:
+		b.shortage--
+	}
+	b.short = false
 }
 
 // followThread ends a multishot that was armed on another thread; see the package comment. A worker that parks comes back

@@ -3,7 +3,6 @@ package contestant
 import (
 	"context"
 	"net"
-	"os"
 
 	"github.com/ouro-io/ouro/bench/internal/load"
 	"github.com/ouro-io/ouro/buffers"
@@ -98,11 +97,5 @@ func echoLeases(c leaser, sink bool) {
 		} else if c.WriteLease(d) != nil {
 			return
 		}
-	}
-}
-
-func complain(err error) {
-	if err != nil {
-		os.Stderr.WriteString(err.Error() + "\n") //nolint:errcheck // there is nobody else to tell
 	}
 }

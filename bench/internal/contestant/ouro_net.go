@@ -1,5 +1,3 @@
-//go:build ouro
-
 package contestant
 
 import (
