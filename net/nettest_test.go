@@ -1,6 +1,7 @@
 package net
 
 import (
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -117,6 +118,12 @@ func runOn(e *proactor.Engine, f func()) {
 		}
 		f()
 	})
+	if errors.Is(err, executor.ErrShutdown) {
+		// nettest does not wait for all of its goroutines. Those of a test that has ended find the engine gone, and get
+		// what any goroutine gets from the connection then.
+		f()
+		return
+	}
 	if err != nil {
 		panic(err)
 	}
