@@ -44,8 +44,11 @@ func (c *Conn) broke(err error) {
 	if c.sendOn {
 		c.send, c.sendOn = nil, false
 	}
-	if len(c.out) > 0 {
+	if len(c.out) > 0 { // a Write that is in its direct system call finds werr afterwards
 		c.sendDone()
+	}
+	if !c.closed {
+		c.shut()
 	}
 	c.finish()
 	c.mu.Unlock()

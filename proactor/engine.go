@@ -78,7 +78,7 @@ func start(c Config, make func(int) (op.Backend, error), info Info) (*Engine, er
 		},
 		OnPanic: func(p *executor.PanicError) { e.log(fmt.Sprintf("%v\n%s", p, p.Stack)) },
 		OnDriverError: func(w *executor.Worker, err error) {
-			e.log("backend broke: " + err.Error())
+			e.log(fmt.Sprintf("a worker's backend broke, its connections end: %v", err))
 			w.Driver().(*loop).broke(err)
 		},
 	})

@@ -6,7 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -15,7 +15,6 @@ import (
 
 	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/internal/op"
-	"github.com/ouro-io/ouro/proactor/ringbackend"
 	"github.com/ouro-io/ouro/reactorfallback"
 )
 
@@ -154,89 +153,45 @@ func TestEmptyWritePassesTheTurn(t *testing.T) {
 	})
 }
 
-// breaking is a backend that breaks on demand: Poll fails, Submit refuses, and nothing in flight is ever heard of
-// until Close.
-type breaking struct {
-	op.Backend
-	broken atomic.Bool
+// slowSend holds the first direct send up until the test lets it go.
+type slowSend struct {
+	op.System
+	held, release chan struct{}
+	once          sync.Once
 }
 
-func (b *breaking) Poll(wait time.Duration) (int, error) {
-	if b.broken.Load() {
-		return 0, syscall.ENXIO
-	}
-	n, err := b.Backend.Poll(wait)
-	if b.broken.Load() {
-		return n, syscall.ENXIO
-	}
-	return n, err
-}
-
-func (b *breaking) Submit(o *op.Op) error {
-	if b.broken.Load() {
-		return op.ErrClosed
-	}
-	return b.Backend.Submit(o)
-}
-
-func TestBrokenBackendTellsWhoWaits(t *testing.T) {
-	onEachBackend(t, func(t *testing.T, cfg Config) {
-		var made []*breaking
-		cfg.Workers = 1
-		cfg.backend = func(int) (op.Backend, error) {
-			b := new(breaking)
-			var err error
-			if cfg.Backend == Epoll {
-				b.Backend, err = reactorfallback.New(reactorfallback.Config{})
-			} else {
-				b.Backend, err = ringbackend.New(ringbackend.Config{})
-			}
-			made = append(made, b)
-			return b, err
-		}
-		e := newEngine(t, cfg)
-		reader, _ := pair(t, e)
-		writer, _ := pair(t, e)
-		sender, _ := pair(t, e)
-		handled, _ := pair(t, e)
-		l := listen(t)
-		a, err := e.Accept(l, func(c *Conn) { _ = c.Close() })
-		require.NoError(t, err)
-		fill(t, sender)
-		ended := make(chan error, 4)
-		e.Handle(handled, &Handler{
-			OnData:  func(_ *Conn, l buffers.Lease) { l.Release() },
-			OnClose: func(_ *Conn, err error) { ended <- err },
-		})
-		go func() {
-			_, err := reader.Read(make([]byte, 1))
-			ended <- err
-		}()
-		go func() {
-			_, err := writer.Write(make([]byte, stuck))
-			ended <- err
-		}()
-		until(t, reader.locked(func() bool { return reader.recvOn }), "the read")
-		until(t, writer.locked(func() bool { return writer.sendOn }), "the write")
-		until(t, sender.locked(func() bool { return sender.sendOn }), "the send")
-		until(t, handled.locked(func() bool { return handled.recvOn }), "the handler")
-
-		made[0].broken.Store(true)
-		made[0].Wake()
-		for range 3 {
-			require.ErrorIs(t, await(t, ended, "who waits for a broken backend"), syscall.ENXIO)
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), hang)
-		defer cancel()
-		require.ErrorIs(t, a.Wait(ctx), syscall.ENXIO)
-		_, err = reader.Read(make([]byte, 1))
-		require.Error(t, err)
-		require.ErrorIs(t, sender.Send(buffers.Wrap([]byte("x"))), syscall.ENXIO)
-		for _, c := range []*Conn{reader, writer, sender, handled} {
-			_ = c.Close()
-			require.True(t, c.locked(func() bool { return c.finished })())
-		}
+func (s *slowSend) Send(fd int, p []byte) (int, syscall.Errno) {
+	s.once.Do(func() {
+		close(s.held)
+		<-s.release
 	})
+	return s.System.Send(fd, p)
+}
+
+func TestBackendBreaksDuringADirectWrite(t *testing.T) {
+	var b *breaking
+	slow := &slowSend{System: &kernel{}, held: make(chan struct{}), release: make(chan struct{})}
+	e := newEngine(t, Config{
+		Workers: 1, Backend: Epoll, Log: func(string) {}, system: slow,
+		backend: func(int) (op.Backend, error) {
+			r, err := reactorfallback.New(reactorfallback.Config{})
+			b = &breaking{Backend: r}
+			return b, err
+		},
+	})
+	c, _ := pair(t, e)
+	wrote := make(chan error, 1)
+	go func() {
+		_, err := c.Write(make([]byte, stuck))
+		wrote <- err
+	}()
+	await(t, slow.held, "the direct send")
+	b.broken.Store(true)
+	b.Wake()
+	until(t, c.locked(func() bool { return c.closed }), "the connection to end")
+	close(slow.release)
+	require.ErrorIs(t, await(t, wrote, "the write"), ErrClosed)
+	until(t, c.locked(func() bool { return c.finished }), "the descriptor to be closed")
 }
 
 func TestAcceptorClosesItself(t *testing.T) {
