@@ -64,9 +64,9 @@ func (d *Dialer) std() *stdnet.Dialer {
 		KeepAlive: d.KeepAlive, KeepAliveConfig: d.KeepAliveConfig, Resolver: d.Resolver,
 		Control: d.Control, ControlContext: d.ControlContext,
 	}
-	//lint:ignore SA1019 mirrored
+	//lint:ignore SA1019 part of the API that this one replaces; whoever sets it gets what package net does
 	s.DualStack = d.DualStack
-	//lint:ignore SA1019 mirrored
+	//lint:ignore SA1019 as above
 	s.Cancel = d.Cancel
 	if d.mptcp != multipathDefault {
 		s.SetMultipathTCP(d.mptcp == multipathOn)
