@@ -1,0 +1,5 @@
+//go:build race
+
+package proactor
+
+const raceEnabled = true
