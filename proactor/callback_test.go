@@ -177,13 +177,10 @@ func TestCallbackPanics(t *testing.T) {
 			for _, how := range []string{"panic", "goexit"} {
 				in.Store(where + " " + how)
 				bad := dial(t, l).(*net.TCPConn)
-				_, err := bad.Write([]byte("four"))
-				require.NoError(t, err)
-				require.NoError(t, bad.CloseWrite())
-				_, err = io.Copy(io.Discard, bad)
-				if err != nil { // unread data may reset it
-					require.ErrorContains(t, err, "reset")
-				}
+				// The connection may end before these arrive, and then resets its peer.
+				_, _ = bad.Write([]byte("four"))
+				_ = bad.CloseWrite()
+				_, _ = io.Copy(io.Discard, bad)
 				if how == "panic" {
 					panics++
 					eventually(t, "the log", func() bool { return len(lines.all()) == panics })
