@@ -180,8 +180,9 @@ func (c *Conn) reconcile() {
 	c.finish()
 }
 
-// stopsSend reports whether the Write under way is to end now. What Send has accepted goes on after Close.
-func (c *Conn) stopsSend() bool { return c.cancelSend || c.closed && c.writing }
+// stopsSend reports whether the send under way is to end now. What Send has accepted goes on after Close, until it
+// fails or is given up.
+func (c *Conn) stopsSend() bool { return c.cancelSend || c.closed && c.writing || c.werr != nil }
 
 func (c *Conn) wantsRecv() bool {
 	return c.wantRecv && !c.closed && !c.paused && c.rerr == nil
