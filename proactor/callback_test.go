@@ -143,7 +143,7 @@ func TestCloseDuringOnData(t *testing.T) {
 }
 
 // A panic in any callback, or the end of its goroutine, costs its own connection and nothing else; the log has the stack.
-func TestCallbackPanics(t *testing.T) {
+func TestEachCallbackPanics(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		var lines told
 		cfg.Log = lines.add
@@ -186,7 +186,7 @@ func TestCallbackPanics(t *testing.T) {
 					eventually(t, "the log", func() bool { return len(lines.all()) == panics })
 					last := lines.all()[panics-1]
 					require.Contains(t, last, "boom in "+where)
-					require.Contains(t, last, "TestCallbackPanics")
+					require.Contains(t, last, "TestEachCallbackPanics")
 				}
 				echoOnce(t, good, []byte("y"))
 				eventually(t, "the connection's end", func() bool { return e.Stats().Conns == 2 })

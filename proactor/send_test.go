@@ -117,4 +117,3 @@ func TestSendReleases(t *testing.T) {
 		require.NoError(t, pool.Close(), "leases are out")
 	})
 }
-

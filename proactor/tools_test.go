@@ -83,8 +83,8 @@ func echoes(c *Conn) {
 	}
 }
 
-// faces are the ways to serve echo.
-var faces = map[string]func(t *testing.T, e *Engine) *net.TCPListener{
+// servedFaces are the ways to serve echo.
+var servedFaces = map[string]func(t *testing.T, e *Engine) *net.TCPListener{
 	"callbacks":  func(t *testing.T, e *Engine) *net.TCPListener { return serve(t, e, Handler{OnData: echoBack}) },
 	"coroutines": func(t *testing.T, e *Engine) *net.TCPListener { return run(t, e, echoes) },
 }
