@@ -1,7 +1,6 @@
 package proactor
 
 import (
-	"context"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -9,8 +8,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/ouro-io/ouro/buffers"
 )
 
 // hangs guards against a test that would never end.
@@ -44,17 +41,6 @@ func serve(t *testing.T, e *Engine, h Handler) *net.TCPListener {
 	return l
 }
 
-// run has f serve each connection of a new listener of e on a coroutine, and closes what it leaves.
-func run(t *testing.T, e *Engine, f func(*Conn)) *net.TCPListener {
-	l := listen(t)
-	a, err := e.Accept(l, func(c *Conn) {
-		_ = c.Start(func() { f(c) }, func(error) { _ = c.Close() }, false)
-	})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = a.Close() })
-	return l
-}
-
 // accepted returns one connection of e, which nobody serves, and its peer.
 func accepted(t *testing.T, e *Engine) (*Conn, *net.TCPConn) {
 	got := make(chan *Conn, 1)
@@ -66,27 +52,6 @@ func accepted(t *testing.T, e *Engine) (*Conn, *net.TCPConn) {
 	c := within(t, got)
 	t.Cleanup(func() { _ = c.Close() })
 	return c, peer
-}
-
-func echoBack(c *Conn, l buffers.Lease) { _ = c.Send(l) }
-
-func echoes(c *Conn) {
-	p := make([]byte, 4096)
-	for {
-		n, err := c.Read(p)
-		if err != nil {
-			return
-		}
-		if _, err := c.Write(p[:n]); err != nil {
-			return
-		}
-	}
-}
-
-// servedFaces are the ways to serve echo.
-var servedFaces = map[string]func(t *testing.T, e *Engine) *net.TCPListener{
-	"callbacks":  func(t *testing.T, e *Engine) *net.TCPListener { return serve(t, e, Handler{OnData: echoBack}) },
-	"coroutines": func(t *testing.T, e *Engine) *net.TCPListener { return run(t, e, echoes) },
 }
 
 // reset has c's peer see a reset.
@@ -104,19 +69,6 @@ func bytesFrom(seed, n int) []byte {
 		p[i] = byte(x >> 24)
 	}
 	return p
-}
-
-// sentBy sends data and closes the writing side, on a goroutine of its own.
-func sentBy(c *net.TCPConn, data []byte) <-chan error {
-	done := make(chan error, 1)
-	go func() {
-		_, err := c.Write(data)
-		if err == nil {
-			err = c.CloseWrite()
-		}
-		done <- err
-	}()
-	return done
 }
 
 // skewed is the system's monotonic clock plus what a test has added.
@@ -146,10 +98,4 @@ func (l *told) all() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return append([]string(nil), l.lines...)
-}
-
-func over(t *testing.T) context.Context {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	return ctx
 }
