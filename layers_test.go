@@ -42,7 +42,7 @@ var layers = []layer{
 	{"executor", nil, nil, "workers, coroutines, Waiter, stealing, priorities, timers, hand-over; no sockets, no rings"},
 	{"internal/netpark", nil, kernel, "parking a goroutine on a descriptor in the Go runtime's poller"},
 	{"internal/denytest", nil, kernel, "for tests: a process without some system call or without locked memory"},
-	{"internal/op", []string{"buffers"}, nil, "Op, Completion, Backend, System: the contract that each backend meets"},
+	{"internal/op", []string{"buffers"}, kernel, "Op, Completion, Backend, System: the contract that each backend meets"},
 	{"internal/optest", []string{"buffers", "internal/op"}, []string{"golang.org/x/sys/unix", "github.com/stretchr/testify"},
 		"for tests: the suite that every backend runs"},
 	{"reactorfallback", []string{"buffers", "internal/netpark", "internal/op"}, kernel, "the epoll backend"},

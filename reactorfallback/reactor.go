@@ -38,6 +38,7 @@ type Reactor struct {
 
 	// Kept here because on the stack they would escape to the heap.
 	comp    op.Completion
+	msg     scratch
 	ctl     unix.EpollEvent
 	pollfd  unix.PollFd
 	timeout unix.Timespec
@@ -122,7 +123,7 @@ func (r *Reactor) Submit(o *op.Op) error {
 	if r.closed || r.broken != nil {
 		return op.ErrClosed
 	}
-	if o.Kind > op.Poll {
+	if o.Kind > op.SendMsg {
 		return fmt.Errorf("reactorfallback: operation of kind %d (%v) is not known here", o.Kind, o.Kind)
 	}
 	t := r.begin(o)
@@ -140,6 +141,8 @@ func (r *Reactor) Submit(o *op.Op) error {
 	switch o.Kind {
 	case op.Send:
 		r.submitSend(f, t)
+	case op.SendMsg:
+		r.submitSendMsg(f, t)
 	case op.Connect:
 		r.submitConnect(f, t)
 	case op.Poll:

@@ -24,11 +24,23 @@ const (
 	Send
 	// Poll waits once until one of Events (EPOLLIN, EPOLLOUT …) holds; the result holds the events seen.
 	Poll
+	// RecvMsg is multishot recvmsg(2) for datagrams: each completion carries a Lease with a MsgHead, the room for the
+	// name, the room for control data, and the payload; Result is the length of all. Of Msg only Namelen and Controllen
+	// count, which are that room and must not change while in flight. A datagram that does not fit into what is left of
+	// the buffer is cut off, and MsgHead.Flags says so.
+	RecvMsg
+	// RecvMsgInto is recvmsg(2) once, into what Msg points to; it fills in Msg's lengths and Flags as the system call
+	// does. Events are the call's flags. A result of 0 may be an empty datagram.
+	RecvMsgInto
+	// SendMsg is sendmsg(2) once, of what Msg points to. Events are the call's flags. For datagrams: what is sent in
+	// part of a stream is not continued.
+	SendMsg
 
 	kindCount
 )
 
-var kindNames = [kindCount]string{"nop", "accept", "connect", "recv", "recv-into", "send", "poll"}
+var kindNames = [kindCount]string{"nop", "accept", "connect", "recv", "recv-into", "send", "poll",
+	"recvmsg", "recvmsg-into", "sendmsg"}
 
 func (k Kind) String() string {
 	if k < kindCount {
@@ -43,10 +55,11 @@ type Op struct {
 	// submit and cancel on the same backend.
 	Done Completer
 	// Buf is what Send sends, what RecvInto fills, or the peer of a Connect: a struct sockaddr as the kernel takes it.
+	// For the kinds with Msg in their name it is set by SetMsg.
 	Buf []byte
 	// FD is the descriptor operated on.
 	FD int32
-	// Events is what a Poll waits for, as in epoll_ctl(2).
+	// Events is what a Poll waits for, as in epoll_ctl(2); the MSG_ flags of a RecvMsgInto or SendMsg.
 	Events uint32
 	// Kind says what is done.
 	Kind Kind
