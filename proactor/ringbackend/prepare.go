@@ -32,6 +32,8 @@ func prepare(s *uring.SQE, o *op.Op) {
 		s.PrepSendMsg(fd, o.Msg(), o.Events|unix.MSG_NOSIGNAL)
 	case op.Nop:
 		s.PrepNop()
+	default:
+		prepareFile(s, o)
 	}
 }
 
