@@ -181,7 +181,9 @@ func (l *UnixListener) AcceptUnix() (*UnixConn, error) {
 
 // SetUnlinkOnClose sets whether Close removes the socket's file. It does so from the beginning where Listen made the
 // file, and not where the listener came from FileListener.
-func (l *UnixListener) SetUnlinkOnClose(unlink bool) { l.std.(*stdnet.UnixListener).SetUnlinkOnClose(unlink) }
+func (l *UnixListener) SetUnlinkOnClose(unlink bool) {
+	l.std.(*stdnet.UnixListener).SetUnlinkOnClose(unlink)
+}
 
 var (
 	_ Listener = (*TCPListener)(nil)

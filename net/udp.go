@@ -58,7 +58,9 @@ func (c *UDPConn) File() (*os.File, error) { return c.std.File() }
 func (c *UDPConn) ReadFrom(b []byte) (int, Addr, error) { return c.std.ReadFrom(b) }
 
 // ReadFromUDP is ReadFrom with the address's own type.
-func (c *UDPConn) ReadFromUDP(b []byte) (n int, addr *UDPAddr, err error) { return c.std.ReadFromUDP(b) }
+func (c *UDPConn) ReadFromUDP(b []byte) (n int, addr *UDPAddr, err error) {
+	return c.std.ReadFromUDP(b)
+}
 
 // ReadFromUDPAddrPort is ReadFrom without an allocation for the address.
 func (c *UDPConn) ReadFromUDPAddrPort(b []byte) (n int, addr netip.AddrPort, err error) {
