@@ -53,6 +53,8 @@ var layers = []layer{
 	{"proactor", []string{"uring", "buffers", "executor", "internal/op", "reactorfallback", "proactor/ringbackend"}, kernel,
 		"Engine, connections, listeners, deadlines, callbacks, choice of the backend, statistics"},
 	{"net", []string{"buffers", "executor", "proactor"}, kernel, "package net's API on the engine, Serve"},
+	{"internal/routine", []string{"executor"}, nil, "for the adaptors: start a part, and wake it by time, where the caller runs"},
+	{"future", []string{"executor", "internal/routine"}, nil, "futures and promises: in sequence, of many, by time"},
 	{"examples/echo", nil, nil, "the test of the examples"},
 	{"examples/echo/serve", []string{"net"}, nil, "echo with coroutines"},
 	{"examples/echo/leases", []string{"net"}, nil, "echo without copying"},

@@ -14,6 +14,14 @@ const retErrno = 0x00050000
 
 // Syscalls makes the given system calls fail with errno on every thread of the process from now on. At most 100.
 func Syscalls(errno syscall.Errno, numbers ...uintptr) error {
+	return deny(unix.SECCOMP_FILTER_FLAG_TSYNC, errno, numbers)
+}
+
+// Thread makes the given system calls fail with errno on the calling thread only. The goroutine must have called
+// runtime.LockOSThread and must end without unlocking, so that the thread ends with it.
+func Thread(errno syscall.Errno, numbers ...uintptr) error { return deny(0, errno, numbers) }
+
+func deny(flags uintptr, errno syscall.Errno, numbers []uintptr) error {
 	if len(numbers) == 0 || len(numbers) > 100 {
 		return fmt.Errorf("denytest: %d system calls given; 1 to 100 fit", len(numbers))
 	}
@@ -26,7 +34,7 @@ func Syscalls(errno syscall.Errno, numbers ...uintptr) error {
 		return fmt.Errorf("denytest: prctl(PR_SET_NO_NEW_PRIVS): %w", err)
 	}
 	// SAFETY: prog and the filter that it points to are alive until the call returns, and the kernel copies both.
-	tid, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
+	tid, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags,
 		uintptr(unsafe.Pointer(&prog)))
 	runtime.KeepAlive(filter)
 	if e != 0 {

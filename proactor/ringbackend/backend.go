@@ -45,6 +45,7 @@ type Backend struct {
 	ticking   bool           // the tick is armed
 	pace      netpark.Pace
 	yield     bool     // let others have the P at the end of this Poll
+	waiting   []*op.Op // accepted while the kernel took none, oldest first; they may not be cancelled before prepared
 	late      []op.Ref // cancels that found the submission queue full
 	closed    bool     // Submit refuses
 	released  bool     // the kernel's resources are given back
@@ -82,6 +83,9 @@ func (b *Backend) open(c Config) (err error) {
 	if b.ring, err = setup(c); err != nil {
 		return err
 	}
+	if _, _, err = b.ring.RegisterIOWQMaxWorkers(uint32(c.FileThreads), 0); err != nil {
+		return err
+	}
 	if b.group, err = buffers.NewGroup(c.Buffers); err != nil {
 		return err
 	}
@@ -107,19 +111,28 @@ func (b *Backend) Submit(o *op.Op) error {
 	if !known(o.Kind) {
 		return fmt.Errorf("ringbackend: operation of kind %d: %w", o.Kind, syscall.EINVAL)
 	}
-	sqe, err := b.sqe()
-	if err != nil {
-		return err
+	sqe := b.sqe()
+	if b.broken != nil {
+		return op.ErrClosed
 	}
-	ref := b.table.Put(o)
-	prepare(sqe, o)
-	sqe.UserData = uint64(ref)
-	if o.Kind == op.Recv || o.Kind == op.Accept {
-		b.armFrom(ref.Slot())
+	b.table.Put(o)
+	if sqe == nil {
+		b.waiting = append(b.waiting, o)
+	} else {
+		b.fill(sqe, o)
 	}
 	b.submitted++
 	b.stats.inFlight.Store(int64(b.table.Len()))
 	return nil
+}
+
+// fill makes the entry for o.
+func (b *Backend) fill(sqe *uring.SQE, o *op.Op) {
+	prepare(sqe, o)
+	sqe.UserData = uint64(o.Ref())
+	if o.Kind == op.Recv || o.Kind == op.Accept {
+		b.armFrom(o.Ref().Slot())
+	}
 }
 
 // armFrom notes that the multishot in slot will belong to the thread that makes the next system call.
@@ -131,21 +144,18 @@ func (b *Backend) armFrom(slot uint32) {
 	b.fresh = append(b.fresh, slot)
 }
 
-// sqe returns a free entry, handing the queue to the kernel first when it is full.
-func (b *Backend) sqe() (*uring.SQE, error) {
+// sqe returns a free entry, handing the queue to the kernel first when it is full. It returns nil when the kernel takes
+// nothing (EBUSY, EAGAIN: it is out of memory, or wants its completions reaped, which cannot be done in here), or while
+// others wait for an entry. What asked waits for the next turn then; nothing fails of it.
+func (b *Backend) sqe() *uring.SQE {
+	if len(b.waiting) > 0 {
+		return nil
+	}
 	if s := b.ring.GetSQE(); s != nil {
-		return s, nil
+		return s
 	}
 	b.enter(0, 0)
-	if s := b.ring.GetSQE(); s != nil {
-		return s, nil
-	}
-	if b.broken != nil {
-		return nil, op.ErrClosed
-	}
-	// The kernel takes nothing (EBUSY or EAGAIN): only reaping helps, which is not possible in here.
-	return nil, fmt.Errorf("submission queue of %d entries is full and the kernel takes none: %w",
-		b.ring.SQEntries(), syscall.EAGAIN)
+	return b.ring.GetSQE()
 }
 
 // Cancel asks the kernel for the end of o.
@@ -156,10 +166,10 @@ func (b *Backend) Cancel(o *op.Op) {
 }
 
 // cancel queues a cancel by user data. Its own completion means nothing: whatever it finds, o's terminal
-// completion comes. One that finds no room is made up for when the operation completes or at Close.
+// completion comes. One that finds no room waits for the next turn, behind the operations that wait.
 func (b *Backend) cancel(ref op.Ref) {
-	s, err := b.sqe()
-	if err != nil {
+	s := b.sqe()
+	if s == nil {
 		b.late = append(b.late, ref)
 		return
 	}

@@ -2,6 +2,7 @@ package ringbackend
 
 import (
 	"fmt"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,9 +16,18 @@ import (
 //
 // As long as the ring is registered with the runtime's poller, each completion also wakes the thread that waits there,
 // for nothing. So it is registered when the worker parks, and taken out after some waits without.
+//
+// When the kernel takes no more entries for now, the wait lasts retryAfter at most.
 func (b *Backend) wait(limit time.Duration) {
+	if b.behind() {
+		b.park(retryAfter)
+		return
+	}
 	if !b.pace.Hold() {
 		b.flush()
+		if b.ring.Queued() > 0 {
+			limit = retryAfter
+		}
 		if b.ring.Ready() == 0 && b.broken == nil {
 			b.park(limit)
 		}
@@ -30,8 +40,16 @@ func (b *Backend) wait(limit time.Duration) {
 	if limit >= b.idleAfter && b.ticking {
 		limit = -1 // the tick comes first
 	}
-	b.enter(1, limit)
+	switch b.enter(1, limit) {
+	case syscall.EAGAIN, syscall.EBUSY:
+		if b.ring.Ready() == 0 {
+			b.park(retryAfter)
+		}
+	}
 }
+
+// retryAfter is when a submission that the kernel refused for the time being is tried again.
+const retryAfter = time.Millisecond
 
 // flush enters the kernel if it has anything to take or holds anything back.
 func (b *Backend) flush() {
@@ -75,20 +93,40 @@ func (b *Backend) unpark() {
 	}
 }
 
-// prepareTurn arms what ends a wait, and queues the cancels that were late.
+// prepareTurn queues what found the submission queue full, and arms what ends a wait.
 func (b *Backend) prepareTurn() {
+	for b.behind() && !b.catchUp() && b.enter(0, 0) == 0 {
+	}
 	if !b.wakeArmed && !b.closed {
 		b.armWake()
 	}
+}
+
+// behind reports whether anything waits for room in the submission queue.
+func (b *Backend) behind() bool { return len(b.waiting) > 0 || len(b.late) > 0 }
+
+// catchUp queues what waits, operations before their cancels; false when the submission queue is full before the end.
+func (b *Backend) catchUp() bool {
+	for i, o := range b.waiting {
+		s := b.ring.GetSQE()
+		if s == nil {
+			b.waiting = append(b.waiting[:0], b.waiting[i:]...)
+			return false
+		}
+		b.fill(s, o)
+	}
+	b.waiting = nil
 	for len(b.late) > 0 {
 		s := b.ring.GetSQE()
 		if s == nil {
-			break
+			return false
 		}
 		last := len(b.late) - 1
 		s.PrepCancel(uint64(b.late[last]), 0)
+		s.UserData = uint64(nobody)
 		b.late = b.late[:last]
 	}
+	return true
 }
 
 // armWake starts a multishot poll on the eventfd under a new identity, ending the one of the thread before.
@@ -96,8 +134,8 @@ func (b *Backend) armWake() {
 	if b.wakeGen != 0 {
 		b.cancel(b.wakeRef())
 	}
-	s, err := b.sqe()
-	if err != nil {
+	s := b.sqe()
+	if s == nil {
 		return // the next turn tries again
 	}
 	b.wakeGen = (b.wakeGen + 1) | 1
@@ -109,8 +147,8 @@ func (b *Backend) armWake() {
 func (b *Backend) wakeRef() op.Ref { return op.Ref(wakeKind)<<56 | op.Ref(b.wakeGen) }
 
 func (b *Backend) armTick() {
-	s, err := b.sqe()
-	if err != nil {
+	s := b.sqe()
+	if s == nil {
 		return
 	}
 	s.PrepTimeout(&b.tick, 0, 0)
