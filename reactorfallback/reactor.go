@@ -133,7 +133,7 @@ func (r *Reactor) Submit(o *op.Op) error {
 		r.settle(t, 0, 0)
 		return nil
 	}
-	if o.Kind >= op.Read {
+	if o.Kind >= op.Read && o.Kind <= op.Fsync {
 		r.pool.submit(t)
 		return nil
 	}
