@@ -61,6 +61,8 @@ func (v *verdict) judge() {
 		case s.Skipped != "":
 		case !s.Passed():
 			v.fault("%s: exit status %d %s", s.Name, s.Exit, s.Error)
+		case s.Output == "" || strings.Contains(s.Output, "testing: warning: no tests to run"):
+			v.fault("%s: nothing was run", s.Name)
 		case s.Name == probeStep || strings.HasPrefix(s.Name, probeStep+"-"):
 			v.judgeProbe(s)
 		}
