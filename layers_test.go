@@ -41,7 +41,7 @@ var layers = []layer{
 	{"buffers", nil, kernel, "memory outside the Go heap, leases, receive groups, pools, quotas"},
 	{"executor", nil, nil, "workers, coroutines, Waiter, stealing, priorities, timers, hand-over; no sockets, no rings"},
 	{"internal/netpark", nil, kernel, "parking a goroutine on a descriptor in the Go runtime's poller"},
-	{"internal/denytest", nil, kernel, "for tests: a process without some system call or without locked memory"},
+	{"internal/denytest", []string{"uring"}, kernel, "for tests: a process without some system call or without locked memory"},
 	{"internal/vm/plan", nil, nil, "what the host and the guest of a virtual machine agree on"},
 	{"internal/vm/guest", []string{"internal/denytest", "internal/vm/plan"}, kernel, "the first process of a virtual machine"},
 	{"internal/vm", []string{"internal/vm/plan"}, kernel, "kernels from Debian packages, booted in qemu with static programs"},

@@ -46,7 +46,7 @@ func openFiles() int {
 
 // open makes a backend, and skips only where the kernel really has no io_uring.
 func open(t testing.TB, c Config) *Backend {
-	if err := uring.Available(); errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EPERM) {
+	if err := denytest.NoRing(); err != nil {
 		t.Skip(err)
 	}
 	b, err := New(c)
