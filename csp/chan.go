@@ -211,11 +211,7 @@ func (c *Chan[T]) shut() bool {
 
 // wait waits on n, which is queued in q. After an error n is out of use.
 func (c *Chan[T]) wait(ctx context.Context, q *waitq.List[slot[T]], n *waitq.Node[slot[T]]) error {
-	err := n.Waiter.WaitContext(ctx, func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return q.Remove(n)
-	})
+	err := q.Await(ctx, &c.mu, n)
 	if err != nil {
 		c.mu.Lock()
 		q.Give(n)

@@ -75,7 +75,9 @@ func After(d time.Duration) Case { return Case{timed: true, after: d} }
 
 // Done is a case that happens when ctx has ended. Unlike the context that is given to Select it is a case like the
 // others, with its index.
-func Done(ctx context.Context) Case { return Case{src: &contextSource{ctx: ctx}, never: ctx.Done() == nil} }
+func Done(ctx context.Context) Case {
+	return Case{src: &contextSource{ctx: ctx}, never: ctx.Done() == nil}
+}
 
 // On is a case that happens when s does: a future of package future, an executor.Alarm, the Changed of a Watcher.
 func On(s executor.Source) Case { return Case{src: s, never: s == nil} }

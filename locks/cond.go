@@ -36,11 +36,7 @@ func (c *Cond) WaitContext(ctx context.Context) error {
 	c.queue.PushBack(n)
 	c.mu.Unlock()
 	c.L.Unlock()
-	err := n.Waiter.WaitContext(ctx, func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.queue.Remove(n)
-	})
+	err := c.queue.Await(ctx, &c.mu, n)
 	c.mu.Lock()
 	c.queue.Give(n)
 	c.mu.Unlock()

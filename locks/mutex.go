@@ -84,11 +84,7 @@ func (m *Mutex) lockSlow(ctx context.Context) error {
 	m.queue.PushBack(n)
 	for {
 		m.mu.Unlock()
-		err := n.Waiter.WaitContext(ctx, func() bool {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			return m.queue.Remove(n)
-		})
+		err := m.queue.Await(ctx, &m.mu, n)
 		m.mu.Lock()
 		if err == nil && m.Barging {
 			m.woken = false

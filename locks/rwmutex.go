@@ -79,7 +79,12 @@ func (m *RWMutex) lock(ctx context.Context, write bool) error {
 	n.Waiter.Prepare()
 	q.PushBack(n)
 	m.mu.Unlock()
-	err := n.Waiter.WaitContext(ctx, func() bool { return m.withdraw(q, n) })
+	var err error
+	if ctx.Done() == nil {
+		n.Waiter.Wait()
+	} else {
+		err = n.Waiter.WaitContext(ctx, func() bool { return m.withdraw(q, n) })
+	}
 	m.mu.Lock()
 	q.Give(n)
 	m.mu.Unlock()

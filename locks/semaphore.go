@@ -66,7 +66,12 @@ func (s *Semaphore) AcquireContext(ctx context.Context, n int64) error {
 	p.Waiter.Prepare()
 	s.queue.PushBack(p)
 	s.mu.Unlock()
-	err := p.Waiter.WaitContext(ctx, func() bool { return s.withdraw(p) })
+	var err error
+	if ctx.Done() == nil {
+		p.Waiter.Wait()
+	} else {
+		err = p.Waiter.WaitContext(ctx, func() bool { return s.withdraw(p) })
+	}
 	s.mu.Lock()
 	s.queue.Give(p)
 	s.mu.Unlock()

@@ -66,11 +66,7 @@ func (g *WaitGroup) WaitContext(ctx context.Context) error {
 		return nil
 	}
 	g.mu.Unlock()
-	err := n.Waiter.WaitContext(ctx, func() bool {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		return g.queue.Remove(n)
-	})
+	err := g.queue.Await(ctx, &g.mu, n)
 	g.mu.Lock()
 	g.queue.Give(n)
 	g.mu.Unlock()

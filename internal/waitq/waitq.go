@@ -5,7 +5,12 @@
 // has let go of the mutex.
 package waitq
 
-import "github.com/ouro-io/ouro/executor"
+import (
+	"context"
+	"sync"
+
+	"github.com/ouro-io/ouro/executor"
+)
 
 // Node is one waiting party: what it waits on, and what it wants.
 //
@@ -21,6 +26,9 @@ type Node[V any] struct {
 
 // Queued reports whether nobody has claimed n.
 func (n *Node[V]) Queued() bool { return n.queued }
+
+// Next is the node behind n, nil for the last.
+func (n *Node[V]) Next() *Node[V] { return n.next }
 
 // List is a first-in, first-out queue of nodes, with some spare ones. The zero value is empty.
 type List[V any] struct {
@@ -109,6 +117,20 @@ func (l *List[V]) Remove(n *Node[V]) bool {
 	}
 	n.next, n.prev = nil, nil
 	return true
+}
+
+// Await waits for the Wake of n, which is queued in l, or gives up when ctx ends: it returns context.Cause(ctx) then, and
+// n is in no queue. mu is the owner's mutex, which the caller does not hold.
+func (l *List[V]) Await(ctx context.Context, mu *sync.Mutex, n *Node[V]) error {
+	if ctx.Done() == nil {
+		n.Waiter.Wait()
+		return nil
+	}
+	return n.Waiter.WaitContext(ctx, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return l.Remove(n)
+	})
 }
 
 // Chain is a list of claimed nodes that are still to be woken, so that waking needs no memory and no mutex.
