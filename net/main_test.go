@@ -4,19 +4,17 @@ package net
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/ouro-io/ouro/internal/denytest"
 	"github.com/ouro-io/ouro/proactor"
-	"github.com/ouro-io/ouro/uring"
 )
 
 func TestMain(m *testing.M) {

@@ -1,9 +1,7 @@
 package ringbackend
 
 import (
-	"errors"
 	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -11,9 +9,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/internal/denytest"
 	"github.com/ouro-io/ouro/internal/op"
 	"github.com/ouro-io/ouro/internal/optest"
-	"github.com/ouro-io/ouro/uring"
 )
 
 func TestMain(m *testing.M) {
