@@ -28,6 +28,7 @@ func (l *loop) broke(err error) {
 	for _, c := range l.allPackets() {
 		c.broke(err)
 	}
+	l.brokeCalls()
 }
 
 func (a *Acceptor) broke(err error) {

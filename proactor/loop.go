@@ -27,6 +27,7 @@ type loop struct {
 	conns   *Conn
 	packets map[*PacketConn]struct{}
 	local   *Addr    // the last connection's
+	calls   *Call    // in flight; of the worker
 	sends   []*op.Op // idle; of the worker. An operation per connection would be memory that is idle nearly always
 }
 
