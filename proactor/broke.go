@@ -25,6 +25,7 @@ func (l *loop) broke(err error) {
 	for _, c := range l.all() {
 		c.broke(err)
 	}
+	l.brokeCalls()
 }
 
 func (a *Acceptor) broke(err error) {
