@@ -61,6 +61,7 @@ var layers = []layer{
 	{"future", []string{"executor", "internal/routine"}, nil, "futures and promises: in sequence, of many, by time"},
 	{"csp", []string{"executor", "internal/waitq"}, nil, "channels, broadcast, watch, oneshot, select"},
 	{"locks", []string{"internal/waitq"}, nil, "mutex, read-write mutex, semaphore, condition, once, with contexts"},
+	{"internal/faults", nil, nil, "tests that injure the process and the network around running engines"},
 	{"examples/echo", nil, nil, "the test of the examples"},
 	{"examples/echo/serve", []string{"net"}, nil, "echo with coroutines"},
 	{"examples/echo/leases", []string{"net"}, nil, "echo without copying"},
