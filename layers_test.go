@@ -45,6 +45,7 @@ var layers = []layer{
 	{"internal/op", []string{"buffers"}, nil, "Op, Completion, Backend, System: the contract that each backend meets"},
 	{"internal/optest", []string{"buffers", "internal/op"}, []string{"golang.org/x/sys/unix", "github.com/stretchr/testify"},
 		"for tests: the suite that every backend runs"},
+	{"internal/simkernel", []string{"buffers", "internal/op"}, kernel, "for tests: a kernel in memory and a backend on it, with every fault"},
 	{"reactorfallback", []string{"buffers", "internal/netpark", "internal/op"}, kernel, "the epoll backend"},
 	{"proactor/ringbackend", []string{"uring", "buffers", "internal/netpark", "internal/op"}, kernel, "the io_uring backend"},
 	{"proactor", []string{"uring", "buffers", "executor", "internal/op", "reactorfallback", "proactor/ringbackend"}, kernel,
