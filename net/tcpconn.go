@@ -214,7 +214,7 @@ func (c *TCPConn) address(local bool) Addr {
 	}
 	a := tcpAddr(raw)
 	if a == nil {
-		return nil
+		a = &TCPAddr{} // a peer that reset the connection before it was accepted: whoever prints it must not meet nil
 	}
 	if !cache.CompareAndSwap(nil, a) {
 		a = cache.Load()

@@ -3,6 +3,7 @@ package simkernel
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -122,7 +123,11 @@ func (b *Backend) awoken() bool {
 	}
 }
 
-var errBroken = errors.New("simkernel: the backend broke, as it was told to")
+var (
+	errBroken = errors.New("simkernel: the backend broke, as it was told to")
+	// ErrEndless is what Poll fails with when more has happened than Config.Limit allows.
+	ErrEndless = errors.New("simkernel: more has happened than Config.Limit allows")
+)
 
 // Poll has things happen and delivers what has completed.
 func (b *Backend) Poll(wait time.Duration) (int, error) {
@@ -142,6 +147,9 @@ func (b *Backend) Poll(wait time.Duration) (int, error) {
 	for {
 		b.start()
 		b.happen()
+		if l := b.k.cfg.Limit; l > 0 && b.k.happened > l {
+			b.broken = ErrEndless
+		}
 		b.k.mu.Unlock()
 		n := b.deliver()
 		switch {
@@ -221,6 +229,9 @@ func (b *Backend) Close() error {
 	b.k.mu.Unlock()
 	for b.broken == nil && len(b.cq)+len(b.overflow) > 0 {
 		b.deliver()
+	}
+	for _, e := range slices.Concat(b.cq, b.overflow) {
+		b.unclaimed(e) // broken: nobody is told
 	}
 	if b.ring != nil {
 		b.group.Detach()

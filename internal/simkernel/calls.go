@@ -75,6 +75,17 @@ func (k *Kernel) Listen(backlog int) (fd int, port uint16) {
 	return fd, s.local.Port
 }
 
+// ListenAs makes a listening socket under a number that belongs to a real descriptor: for code that insists on a real
+// listener and has the engine accept from it.
+func (k *Kernel) ListenAs(fd, backlog int) (port uint16) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.newSocket()
+	s.listen(k.freePort(), backlog)
+	k.files[fd] = &file{socket: s, refs: 1}
+	return s.local.Port
+}
+
 func (s *socket) listen(port uint16, backlog int) {
 	s.state, s.backlog, s.local = listening, backlog, s.k.endpoint(port)
 	s.k.listeners[port] = s

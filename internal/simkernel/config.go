@@ -30,9 +30,14 @@ type Config struct {
 	Faults Faults
 	// Watch has the kernel fill memory that it is given with a pattern, and look whether that was changed.
 	Watch bool
+	// Limit is how many things may happen; each Poll fails after that, so that a run that never rests ends. Default 0: no
+	// limit.
+	Limit int
 	// Idle, if set, is called where a Poll would wait, by the goroutine that polls, without locks. Poll looks again at
 	// what can happen when it reports true.
 	Idle func(unlimited bool) bool
+	// Told, if set, is called after each completion that was delivered, by the goroutine that polls, without locks.
+	Told func()
 }
 
 // Faults are rates in 1/1000 of the occasions; 0 is never.

@@ -23,6 +23,9 @@ func (b *Backend) deliver() int {
 		b.cq = b.cq[1:]
 		b.k.mu.Unlock()
 		told += b.tell(c)
+		if b.k.cfg.Told != nil {
+			b.k.cfg.Told()
+		}
 	}
 	b.lock()
 	for len(b.overflow) > 0 && len(b.cq) < b.cfg.CQEntries {

@@ -29,6 +29,7 @@ type Kernel struct {
 	lastID     int
 	agents     []Agent
 	actions    []action // scratch
+	happened   int
 	violations []string
 }
 
@@ -129,6 +130,7 @@ func (k *Kernel) act(b *Backend) bool {
 		k.mu.Lock()
 	}
 	if len(as) > 0 {
+		k.happened++
 		switch a := as[k.choose(len(as))]; {
 		case a.flow != nil:
 			a.flow.flow()

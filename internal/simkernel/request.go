@@ -47,8 +47,11 @@ func (b *Backend) start() {
 }
 
 // can reports whether something can happen to r.
-func (r *request) can() bool {
-	if r.cancelled || r.file == nil || r.file.socket == nil {
+func (r *request) can() bool { return r.cancelled || r.ready() }
+
+// ready reports whether r can complete by itself.
+func (r *request) ready() bool {
+	if r.file == nil || r.file.socket == nil {
 		return true
 	}
 	s := r.file.socket
@@ -81,7 +84,10 @@ func (b *Backend) advance(r *request) {
 	case r.file.socket == nil:
 		r.finish(-int32(syscall.ENOTSOCK))
 	case r.cancelled && !r.escapes():
+		k.tally.add("cancel finds its operation (0)")
 		r.finish(r.partial(syscall.ECANCELED))
+	case !r.ready():
+		// The cancel came too late for something that has not happened yet.
 	case k.fault("EINTR", k.cfg.Faults.Interrupt):
 		r.finish(r.partial(syscall.EINTR))
 	case k.fault("ECANCELED that nobody asked for", k.cfg.Faults.Orphan):
@@ -93,18 +99,16 @@ func (b *Backend) advance(r *request) {
 	}
 }
 
-// escapes decides whether the cancel of r comes too late, for now (EALREADY) or because r succeeds first.
+// maxMisses is how often a cancel comes too late for the same operation.
+const maxMisses = 3
+
+// escapes decides whether the cancel of r comes too late for now (EALREADY), so that it may succeed first.
 func (r *request) escapes() bool {
-	k := r.b.k
-	if r.misses >= 3 || !k.fault("cancel comes too late (EALREADY)", k.cfg.Faults.Late) {
-		k.tally.add("cancel finds its operation (0)")
+	if r.misses >= maxMisses || !r.b.k.fault("cancel comes too late (EALREADY)", r.b.k.cfg.Faults.Late) {
 		return false
 	}
 	r.misses++
-	r.cancelled = false
-	ready := r.can()
-	r.cancelled = true
-	return ready
+	return true
 }
 
 // failures are the other errors that the operations may return, by their man pages.
