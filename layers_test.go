@@ -51,6 +51,7 @@ var layers = []layer{
 	{"proactor", []string{"uring", "buffers", "executor", "internal/op", "reactorfallback", "proactor/ringbackend"}, kernel,
 		"Engine, connections, listeners, deadlines, callbacks, choice of the backend, statistics"},
 	{"net", []string{"buffers", "executor", "proactor"}, kernel, "package net's API on the engine, Serve"},
+	{"internal/simtest", nil, nil, "random programs on the simulated kernel, against a model"},
 	{"examples/echo", nil, nil, "the test of the examples"},
 	{"examples/echo/serve", []string{"net"}, nil, "echo with coroutines"},
 	{"examples/echo/leases", []string{"net"}, nil, "echo without copying"},

@@ -142,13 +142,15 @@ func (b *Backend) Poll(wait time.Duration) (int, error) {
 		end = time.Now().Add(wait)
 	}
 	if b.lock(); b.k.fault("backend breaks", b.k.cfg.Faults.Break) {
-		b.broken = errBroken
+		b.breaks(errBroken)
+		b.k.mu.Unlock()
+		return 0, b.broken
 	}
 	for {
 		b.start()
 		b.happen()
 		if l := b.k.cfg.Limit; l > 0 && b.k.happened > l {
-			b.broken = ErrEndless
+			b.breaks(ErrEndless)
 		}
 		b.k.mu.Unlock()
 		n := b.deliver()
@@ -170,7 +172,7 @@ func (b *Backend) Poll(wait time.Duration) (int, error) {
 			b.k.mu.Unlock()
 			return 0, nil
 		}
-		if len(b.cq)+len(b.overflow) > 0 || b.k.act(b) {
+		if len(b.cq)+len(b.overflow) > 0 || b.k.act(b, true) {
 			continue
 		}
 		b.k.mu.Unlock()
@@ -182,6 +184,15 @@ func (b *Backend) Poll(wait time.Duration) (int, error) {
 }
 
 func (b *Backend) lock() { b.k.mu.Lock() }
+
+// breaks takes b out of use. What is in flight keeps its files until Close, and from here on nobody is to be blamed for
+// closing their descriptors. mu is held.
+func (b *Backend) breaks(err error) {
+	b.broken = err
+	for _, r := range b.requests {
+		r.unwatch()
+	}
+}
 
 // rest waits while nothing can happen. It reports whether the Poll is over.
 func (b *Backend) rest(unlimited bool, end time.Time) bool {
@@ -207,7 +218,7 @@ var happenings = [...]int{64, 0, 1, 2, 3, 5, 8, 16}
 // happen has some things happen. mu is held.
 func (b *Backend) happen() {
 	k := b.k
-	for n := happenings[k.choose(len(happenings))]; n > 0 && k.act(b); n-- {
+	for n := happenings[k.choose(len(happenings))]; n > 0 && k.act(b, true); n-- {
 		if k.fault("late completion of an old operation", k.cfg.Faults.Stale) {
 			b.haunt()
 		}
@@ -270,7 +281,7 @@ func (b *Backend) Forget(fd int) {
 	b.lock()
 	defer b.k.mu.Unlock()
 	for _, r := range b.requests {
-		if r.fd == fd {
+		if r.fd == fd && b.broken == nil {
 			b.k.violate("descriptor %d is to be forgotten while a %v uses it", fd, r.kind)
 		}
 	}

@@ -104,9 +104,17 @@ type action struct {
 	agent   Agent
 }
 
-// act has one thing happen, for b if it is not nil. It reports false when nothing can. mu is held, but not while an
-// agent is asked.
-func (k *Kernel) act(b *Backend) bool {
+// Run has things happen until nothing can, or too much has; it is for the time after the backends were closed.
+func (k *Kernel) Run() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for k.act(nil, true) && (k.cfg.Limit == 0 || k.happened <= k.cfg.Limit) {
+	}
+}
+
+// act has one thing happen: in the network, to requests of b if it is not nil, and to agents if they are to take part.
+// It reports false when nothing can. mu is held, but not while an agent is asked.
+func (k *Kernel) act(b *Backend, agents bool) bool {
 	as := k.actions[:0]
 	k.actions = nil // an agent may lead here again
 	for _, s := range k.sockets {
@@ -120,9 +128,11 @@ func (k *Kernel) act(b *Backend) bool {
 				as = append(as, action{request: r})
 			}
 		}
-		agents := k.agents
+	}
+	if agents {
+		all := k.agents
 		k.mu.Unlock()
-		for _, a := range agents {
+		for _, a := range all {
 			if a.Ready() {
 				as = append(as, action{agent: a})
 			}
@@ -149,6 +159,6 @@ func (k *Kernel) act(b *Backend) bool {
 
 // settle lets the network come to rest.
 func (k *Kernel) settle() {
-	for k.act(nil) {
+	for k.act(nil, false) {
 	}
 }

@@ -23,6 +23,15 @@ type request struct {
 	done      int  // bytes that a send has moved
 	cancelled bool // a cancel is on its way
 	misses    int  // times that it came too late
+	watched   bool // its file counts it as in flight
+}
+
+// unwatch takes r off its file's count.
+func (r *request) unwatch() {
+	if r.watched {
+		r.watched = false
+		r.file.inFlight--
+	}
 }
 
 // cqe is an entry of the completion queue.
@@ -39,7 +48,9 @@ func (b *Backend) start() {
 		if f := b.k.files[r.fd]; f != nil && r.kind != op.Nop {
 			r.file = f
 			f.refs++
-			f.inFlight++
+			if r.watched = b.broken == nil; r.watched {
+				f.inFlight++
+			}
 		}
 		b.requests = append(b.requests, r)
 	}
@@ -281,7 +292,7 @@ func (r *request) post(res int32, buf int, more bool) {
 	}
 	b.requests = slices.DeleteFunc(b.requests, func(x *request) bool { return x == r })
 	if r.file != nil {
-		r.file.inFlight--
+		r.unwatch()
 		r.file.drop()
 	}
 	if len(b.ghosts) < 8 {

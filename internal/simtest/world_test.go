@@ -269,6 +269,7 @@ func (w *world) simulate(t *tape, keep bool) {
 	close(w.backend.gate)
 	w.shutdown(<-w.orders)
 	stop()
+	w.kernel.Run() // peers may still have to read what is under way to them
 	w.check()
 }
 
