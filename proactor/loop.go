@@ -24,6 +24,7 @@ type loop struct {
 	mu      sync.Mutex   // guards conns and local
 	conns   *Conn
 	local   *Addr    // the last connection's
+	calls   *Call    // in flight; of the worker
 	sends   []*op.Op // idle; of the worker. An operation per connection would be memory that is idle nearly always
 }
 

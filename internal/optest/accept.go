@@ -46,7 +46,7 @@ func acceptAll(r *rig) {
 	for _, fd := range *got {
 		flags, closeOnExec, err := r.sys.Flags(fd)
 		r.NoError(err)
-		r.Equal(r.b.FileFlags(), flags&unix.O_NONBLOCK, "file mode")
+		r.NotZero(flags&unix.O_NONBLOCK, "file mode")
 		r.True(closeOnExec, "close-on-exec")
 	}
 	r.Equal(told{errno: syscall.ECANCELED}, w.stop())

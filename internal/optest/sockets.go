@@ -73,13 +73,13 @@ func (r *rig) dial(sa *unix.SockaddrInet4) int {
 	return fd
 }
 
-// pair makes a connection: fd in the backend's mode, peer blocking.
+// pair makes a connection: fd non-blocking, as connections are, peer blocking.
 func (r *rig) pair() (fd, peer int) {
 	l := r.plain()
 	r.NoError(r.sys.Bind(l, loopback))
 	r.NoError(r.sys.Listen(l, 1))
 	peer = r.dial(r.addrOf(l))
-	fd, err := r.sys.Accept(l, unix.SOCK_CLOEXEC|r.b.FileFlags())
+	fd, err := r.sys.Accept(l, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 	r.NoError(err)
 	r.close(l)
 	r.NoError(r.sys.NoDelay(peer))

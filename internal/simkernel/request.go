@@ -192,7 +192,7 @@ func (r *request) accept(s *socket) {
 		r.finish(-int32(shortages[k.choose(len(shortages))]))
 		return
 	}
-	fd, errno := k.take(s, r.b.cfg.Reactor)
+	fd, errno := k.take(s, true)
 	if errno != 0 {
 		r.finish(-int32(errno))
 		return

@@ -219,8 +219,10 @@ func (sockets) NoDelay(int) error      { return nil }
 func (sockets) Urgent(int, byte) error { return nil }
 
 func (sockets) Lacks(check string) string {
-	if strings.HasPrefix(check, "file/") {
-		return "the simulated kernel has no files"
+	group, _, _ := strings.Cut(check, "/")
+	switch group {
+	case "file", "recvmsg", "recvmsg-into", "sendmsg":
+		return "the simulated kernel has TCP sockets only"
 	}
 	switch check {
 	case "recv/unix socket with descriptors", "recv/not a socket":
