@@ -30,6 +30,7 @@ type Kernel struct {
 	agents     []Agent
 	actions    []action // scratch
 	happened   int
+	frozen     bool
 	violations []string
 }
 
@@ -112,13 +113,20 @@ func (k *Kernel) Run() {
 	}
 }
 
+// Freeze stops the network and the agents, until it is called with false.
+func (k *Kernel) Freeze(frozen bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.frozen = frozen
+}
+
 // act has one thing happen: in the network, to requests of b if it is not nil, and to agents if they are to take part.
 // It reports false when nothing can. mu is held, but not while an agent is asked.
 func (k *Kernel) act(b *Backend, agents bool) bool {
 	as := k.actions[:0]
 	k.actions = nil // an agent may lead here again
 	for _, s := range k.sockets {
-		if s.canFlow() {
+		if s.canFlow() && !k.frozen {
 			as = append(as, action{flow: s})
 		}
 	}
@@ -129,7 +137,7 @@ func (k *Kernel) act(b *Backend, agents bool) bool {
 			}
 		}
 	}
-	if agents {
+	if agents && !k.frozen {
 		all := k.agents
 		k.mu.Unlock()
 		for _, a := range all {

@@ -1,6 +1,8 @@
 package simtest
 
 import (
+	"errors"
+	"sync"
 	"syscall"
 	"testing/synctest"
 
@@ -8,8 +10,10 @@ import (
 	"github.com/ouro-io/ouro/proactor"
 )
 
-// serve starts a server, the engine's own or net's, and the peers that will dial it. It returns what ends the rest.
-func (w *world) serve() (stop func()) {
+// serve starts a server, the engine's own or net's, and the peers that will dial it. It returns what ends the rest. Where
+// the operator closes everything at once there are no programs on goroutines: he and they would wake each other in no
+// fixed order.
+func (w *world) serve(noGoroutines bool) (stop func()) {
 	t := w.tape
 	overNet := t.Choose(3) == 2
 	var port uint16
@@ -21,6 +25,9 @@ func (w *world) serve() (stop func()) {
 	for n := t.between(1, 5); n > 0; n-- {
 		x := &talk{w: w, id: len(w.all), role: role(t.Choose(int(roles)))}
 		if overNet && (x.role == roleCallbacks || x.role == roleGoroutine) {
+			x.role = roleChaos
+		}
+		if noGoroutines && x.role == roleGoroutine {
 			x.role = roleChaos
 		}
 		x.peer = &peer{t: x, port: port, total: pick(t, 100, 1, 1000, 5000, 0) + t.Choose(200), late: t.Choose(20)}
@@ -66,10 +73,10 @@ func (w *world) serveEngine() (uint16, func()) {
 	if err != nil {
 		w.wrong("Accept: %v", err)
 	}
-	return port, func() {
+	return port, sync.OnceFunc(func() {
 		_ = a.Close()
 		w.kernel.Close(fd, false)
-	}
+	})
 }
 
 // begin gives an accepted connection to the program of t.
@@ -120,14 +127,16 @@ func (w *world) serveNet() (uint16, func()) {
 				t.run(tc)
 			}
 		})
-		w.note("Serve: %v", err)
+		if !errors.Is(err, net.ErrClosed) && !errors.Is(err, proactor.ErrShutdown) && !w.broke {
+			w.wrong("Serve: %v", err)
+		}
 	}()
 	synctest.Wait()
-	return port, func() {
+	return port, sync.OnceFunc(func() {
 		_ = l.Close()
 		<-done
 		w.kernel.Close(real, false)
-	}
+	})
 }
 
 // rawConn is a descriptor of the simulated kernel as the engine wants to see one.

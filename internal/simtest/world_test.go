@@ -91,6 +91,9 @@ func (g *gated) Poll(wait time.Duration) (int, error) {
 	<-g.gate
 	w := g.w
 	synctest.Wait()
+	if w.ending && w.engine.Stats().Conns == 0 {
+		w.hold(true)
+	}
 	if w.polls++; w.polls == endlessPolls {
 		w.wrong("the run does not end: %s", w.waiting())
 	}
@@ -109,6 +112,19 @@ func (g *gated) Poll(wait time.Duration) (int, error) {
 		w.command(finish)
 	}
 	return n, err
+}
+
+// Close is the end of the worker.
+func (g *gated) Close() error {
+	g.w.hold(true)
+	return g.Backend.Close()
+}
+
+// hold stops the world while the worker and the shutdown, on the main goroutine, end together and in no fixed order:
+// nothing may be decided then.
+func (w *world) hold(on bool) {
+	w.tape.held = on
+	w.kernel.Freeze(on)
 }
 
 func (w *world) stuck() bool {
@@ -134,10 +150,14 @@ func (w *world) idle(unlimited bool) bool {
 }
 
 func (w *world) command(o order) {
-	if !w.ending {
-		w.ending = true
-		w.orders <- o
+	if w.ending {
+		return
 	}
+	w.ending = true
+	if o == finish {
+		w.hold(true)
+	}
+	w.orders <- o
 }
 
 // finished reports whether all peers and all programs have ended.
@@ -162,22 +182,38 @@ func (w *world) waiting() string {
 	return strings.Join(s, "; ")
 }
 
-// An operator shuts the engine down in the middle of everything.
+// An operator shuts the engine down in the middle of everything. Where he closes everything at once he stops accepting
+// before: Shutdown would wait for that, and then close connections while the worker goes on already.
 type operator struct {
-	w     *world
-	after int
-	o     order
+	w       *world
+	after   int
+	o       order
+	stop    func()
+	waits   bool // for stop
+	stopped bool
 }
 
-func (p *operator) Ready() bool { return !p.w.ending }
+func (p *operator) Ready() bool {
+	synctest.Wait()
+	return !p.w.ending && (!p.waits || p.stopped)
+}
 
 func (p *operator) Step() {
 	if p.after--; p.after > 0 {
 		return
 	}
 	w := p.w
-	w.note("the operator shuts down (%d)", p.o)
 	w.accepting = false
+	if p.o == forced && !p.waits {
+		p.waits = true
+		go func() {
+			p.stop()
+			p.stopped = true
+		}()
+		synctest.Wait()
+		return
+	}
+	w.note("the operator shuts down (%d)", p.o)
 	w.forced = p.o == forced
 	w.command(p.o)
 	synctest.Wait() // until the shutdown waits for the worker
@@ -262,13 +298,20 @@ func (w *world) simulate(t *tape, keep bool) {
 		w.wrong("the engine does not start: %v", err)
 		return
 	}
-	stop := w.serve()
+	synctest.Wait() // the worker stands at the gate
+	var o *operator
 	if t.rarely(4) {
-		w.kernel.Join(&operator{w: w, after: t.between(1, 300), o: pick(t, graceful, forced)})
+		o = &operator{w: w, after: t.between(1, 300), o: pick(t, graceful, forced)}
+		w.kernel.Join(o)
+	}
+	stop := w.serve(o != nil && o.o == forced)
+	if o != nil {
+		o.stop = stop
 	}
 	close(w.backend.gate)
 	w.shutdown(<-w.orders)
 	stop()
+	w.hold(false)
 	w.kernel.Run() // peers may still have to read what is under way to them
 	w.check()
 }
