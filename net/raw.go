@@ -1,8 +1,9 @@
+//go:build linux
+
 package net
 
 import (
 	"errors"
-	stdnet "net"
 	"os"
 	"syscall"
 
@@ -17,20 +18,20 @@ var errRaw = errors.New("connection is on the engine, which reads and writes it 
 // SyscallConn gives access to the descriptor. Control works as in the standard library; its function must not wait, and
 // must not change the descriptor's blocking mode. Read and Write work in runtime mode, and fail on a connection that is
 // on the engine.
-func (c *TCPConn) SyscallConn() (syscall.RawConn, error) {
+func (c *stream) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
 	}
 	return (*rawConn)(c), nil
 }
 
-type rawConn TCPConn
+type rawConn stream
 
 // Control calls f with the descriptor, which stays valid until f returns.
 func (r *rawConn) Control(f func(fd uintptr)) error {
-	c := (*TCPConn)(r)
-	return c.either(func(s *stdnet.TCPConn) error { return rawOf(s).Control(f) },
-		func(fd int) error { f(uintptr(fd)); return nil },
+	c := (*stream)(r)
+	return c.either(func(s stdStream) error { return rawOf(s).Control(f) },
+		withFD(func(fd int) error { f(uintptr(fd)); return nil }),
 		func(err error) error { return c.ownError("raw-control", err) })
 }
 
@@ -46,7 +47,7 @@ func (r *rawConn) Write(f func(fd uintptr) bool) error {
 
 // transfer keeps the connection in runtime mode meanwhile: what f has done so far could not go on elsewhere.
 func (r *rawConn) transfer(op string, f func(syscall.RawConn) error) error {
-	c := (*TCPConn)(r)
+	c := (*stream)(r)
 	if c.pin() {
 		defer c.unpin()
 		return f(rawOf(c.rt.std))
@@ -58,13 +59,13 @@ func (r *rawConn) transfer(op string, f func(syscall.RawConn) error) error {
 }
 
 // rawOf returns the raw access to s, which is never nil and so always has one.
-func rawOf(s *stdnet.TCPConn) syscall.RawConn {
+func rawOf(s stdStream) syscall.RawConn {
 	raw, _ := s.SyscallConn()
 	return raw
 }
 
 // pin keeps the connection in runtime mode until unpin. It reports false when it is on the engine.
-func (c *TCPConn) pin() bool {
+func (c *stream) pin() bool {
 	if c.engineConn() != nil {
 		return false
 	}
@@ -79,7 +80,7 @@ func (c *TCPConn) pin() bool {
 	return true
 }
 
-func (c *TCPConn) unpin() {
+func (c *stream) unpin() {
 	c.rt.mu.Lock()
 	c.rt.pinned--
 	c.rt.mu.Unlock()
@@ -87,17 +88,17 @@ func (c *TCPConn) unpin() {
 
 // File returns a copy of the descriptor, which the caller closes. It shares the blocking mode with the connection, and
 // that must not be changed: hand it to another process, or close the connection before using it.
-func (c *TCPConn) File() (f *os.File, err error) {
+func (c *stream) File() (f *os.File, err error) {
 	err = c.either(
-		func(s *stdnet.TCPConn) (err error) { f, err = s.File(); return err },
-		func(fd int) error {
+		func(s stdStream) (err error) { f, err = s.File(); return err },
+		withFD(func(fd int) error {
 			dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 			if err != nil {
 				return os.NewSyscallError("fcntl", err)
 			}
 			f = os.NewFile(uintptr(dup), c.network+":"+c.LocalAddr().String()+"->"+c.RemoteAddr().String())
 			return nil
-		},
+		}),
 		func(err error) error { return c.opError("file", err) })
 	return f, err
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package net
 
 import (
@@ -101,7 +103,7 @@ func (c ServeConfig) serveTCP(ctx context.Context, l *TCPListener, handler func(
 	switch {
 	case closed:
 		<-l.gone
-		_, err := l.std.AcceptTCP() // the standard library's own error
+		_, err := l.std.Accept() // the standard library's own error
 		return err
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -120,7 +122,7 @@ func (c ServeConfig) engineOf(l *TCPListener) (*proactor.Engine, error) {
 }
 
 // serve starts an acceptor on l.
-func (l *TCPListener) serve(e *proactor.Engine, each func(*proactor.Conn)) (*proactor.Acceptor, error) {
+func (l *socketListener) serve(e *proactor.Engine, each func(*proactor.Conn)) (*proactor.Acceptor, error) {
 	if !l.ok() {
 		return nil, unix.EINVAL
 	}
@@ -143,7 +145,7 @@ func (l *TCPListener) serve(e *proactor.Engine, each func(*proactor.Conn)) (*pro
 }
 
 // served ends a Serve: Accept works again. It reports whether l is closed.
-func (l *TCPListener) served() bool {
+func (l *socketListener) served() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.serving, l.acceptor = false, nil
@@ -212,7 +214,7 @@ func tryAgain(err error) bool {
 func (c ServeConfig) startOther(conn Conn, handler func(Conn)) {
 	ours, ok := conn.(*TCPConn)
 	if tc, std := conn.(*stdnet.TCPConn); std {
-		ours, ok = c.stack.wrap(tc, tc.LocalAddr().Network()), true
+		ours, ok = c.stack.wrapTCP(tc, tc.LocalAddr().Network()), true
 	}
 	if ok {
 		if ours.toEngine() == nil {

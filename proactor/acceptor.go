@@ -7,8 +7,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/internal/op"
 )
@@ -50,7 +48,7 @@ const (
 // runs on a worker and must neither block nor panic. The Acceptor works on a duplicate of l's descriptor, which is
 // switched to the engine's file mode: do not accept from l at the same time, and close the Acceptor before l.
 func (e *Engine) Accept(l syscall.Conn, each func(*Conn)) (*Acceptor, error) {
-	fd, err := duplicate(l, e.FileFlags())
+	fd, err := e.duplicate(l)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +59,7 @@ func (e *Engine) Accept(l syscall.Conn, each func(*Conn)) (*Acceptor, error) {
 	e.mu.Lock()
 	if e.closing {
 		e.mu.Unlock()
-		unix.Close(fd)
+		e.system.Close(fd, false)
 		return nil, ErrShutdown
 	}
 	e.acceptors[a] = struct{}{}
@@ -79,28 +77,21 @@ func (e *Engine) Serve(l syscall.Conn, h Handler) (*Acceptor, error) {
 	return e.Accept(l, func(c *Conn) { c.handle(&h) })
 }
 
-// duplicate copies the descriptor of l and gives it the status flags given.
-func duplicate(l syscall.Conn, flags int) (int, error) {
+// duplicate copies the descriptor of l, in the engine's file mode.
+func (e *Engine) duplicate(l syscall.Conn) (int, error) {
 	raw, err := l.SyscallConn()
 	if err != nil {
 		return -1, err
 	}
 	fd := -1
-	var failed error
-	err = raw.Control(func(s uintptr) {
-		if fd, failed = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0); failed != nil {
-			failed = callError("fcntl", failed.(syscall.Errno))
-			return
-		}
-		failed = unix.SetNonblock(fd, flags&unix.O_NONBLOCK != 0)
-	})
-	if err == nil {
-		err = failed
+	var errno syscall.Errno
+	if err := raw.Control(func(s uintptr) { fd, errno = e.system.Duplicate(int(s), e.FileFlags()) }); err != nil {
+		return -1, err
 	}
-	if err != nil && fd >= 0 {
-		unix.Close(fd)
+	if errno != 0 {
+		return -1, callError("fcntl", errno)
 	}
-	return fd, err
+	return fd, nil
 }
 
 // Close stops accepting and waits until the descriptor is closed; inside each, where nothing may wait, it only asks for

@@ -3,6 +3,8 @@ package proactor
 import (
 	"net/netip"
 	"strconv"
+
+	"github.com/ouro-io/ouro/internal/op"
 )
 
 // Addr is an IP endpoint in the least room that a connection can keep it in. The zero Addr is no address.
@@ -30,3 +32,7 @@ func (a Addr) AddrPort() netip.AddrPort {
 
 // Zone is the IPv6 scope id, 0 for none.
 func (a Addr) Zone() uint32 { return a.zone }
+
+func addrOf(e op.Endpoint) Addr {
+	return Addr{ip: e.IP, zone: e.Zone, port: e.Port, family: e.Family}
+}

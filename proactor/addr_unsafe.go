@@ -6,33 +6,30 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/internal/op"
 )
 
-// endpoints asks for both addresses of a socket, as the peer's is gone once it has reset the connection. Package
-// unix would allocate for each.
-func endpoints(fd int) (local, peer Addr) {
-	return endpoint(unix.SYS_GETSOCKNAME, fd), endpoint(unix.SYS_GETPEERNAME, fd)
-}
-
-func endpoint(nr uintptr, fd int) Addr {
+// endpoint makes getsockname or getpeername. Package unix would allocate.
+func endpoint(nr uintptr, fd int) op.Endpoint {
 	var sa unix.RawSockaddrInet6 // the larger of the two that are understood
 	n := uint32(unsafe.Sizeof(sa))
 	// SAFETY: the kernel writes at most n bytes to sa, and the length to n; both outlive the call. It does not wait.
 	_, _, errno := syscall.RawSyscall(nr, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&n)))
 	if errno != 0 {
-		return Addr{}
+		return op.Endpoint{}
 	}
 	switch sa.Family {
 	case unix.AF_INET:
 		// SAFETY: the family says that the memory holds the smaller structure.
 		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(&sa))
-		a := Addr{family: 4, port: networkOrder(in.Port)}
-		copy(a.ip[:], in.Addr[:])
+		a := op.Endpoint{Family: 4, Port: networkOrder(in.Port)}
+		copy(a.IP[:], in.Addr[:])
 		return a
 	case unix.AF_INET6:
-		return Addr{family: 6, port: networkOrder(sa.Port), zone: sa.Scope_id, ip: sa.Addr}
+		return op.Endpoint{Family: 6, Port: networkOrder(sa.Port), Zone: sa.Scope_id, IP: sa.Addr}
 	}
-	return Addr{}
+	return op.Endpoint{}
 }
 
 func networkOrder(v uint16) uint16 {

@@ -36,6 +36,7 @@ func chooseBackend(c Config) (func(int) (op.Backend, error), Info, error) {
 	ring := func(int) (op.Backend, error) {
 		return ringbackend.New(ringbackend.Config{
 			Entries: c.RingEntries, CQEntries: c.RingCQEntries, Buffers: c.Buffers, IdleAfter: c.IdleAfter,
+			FileThreads: c.FileThreads,
 		})
 	}
 	if c.Backend == Epoll {
@@ -54,7 +55,7 @@ func chooseBackend(c Config) (func(int) (op.Backend, error), Info, error) {
 // reactors makes epoll backends.
 func reactors(c Config) func(int) (op.Backend, error) {
 	return func(int) (op.Backend, error) {
-		return reactorfallback.New(reactorfallback.Config{Buffers: c.Buffers, IdleAfter: c.IdleAfter})
+		return reactorfallback.New(reactorfallback.Config{Buffers: c.Buffers, IdleAfter: c.IdleAfter, FileThreads: c.FileThreads})
 	}
 }
 

@@ -58,6 +58,9 @@ type Config struct {
 	WriteQueue int
 	// RingEntries and RingCQEntries size the io_uring queues; see ringbackend.Config. Default 256 and 4096.
 	RingEntries, RingCQEntries uint32
+	// FileThreads bounds, per worker, the threads on which operations on files wait that cannot be done otherwise: the
+	// kernel's worker threads of each submitting thread, or with epoll our own. Default 32, at most 1024.
+	FileThreads int
 	// IdleAfter is how long a worker without work waits inside the system call before it gives its P back.
 	// Default: the backend's.
 	IdleAfter time.Duration

@@ -70,7 +70,8 @@ func (l *loop) remove(c *Conn) {
 
 // endpoints asks for the addresses of fd. Most connections of a server have one local address, and share its record.
 func (l *loop) endpoints(fd int) (local *Addr, peer Addr) {
-	own, peer := endpoints(fd)
+	// The peer's as well, now: it is gone once the peer has reset the connection.
+	own, peer := addrOf(l.engine.system.Name(fd, false)), addrOf(l.engine.system.Name(fd, true))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.local == nil || *l.local != own {

@@ -4,6 +4,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/internal/op"
 )
 
 // kernel is op.System on the real kernel.
@@ -32,6 +34,25 @@ func (*kernel) Close(fd int, reset bool) syscall.Errno {
 		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
 	return errnoOf(unix.Close(fd))
+}
+
+func (*kernel) Duplicate(fd, flags int) (int, syscall.Errno) {
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return -1, errnoOf(err)
+	}
+	if err := unix.SetNonblock(dup, flags&unix.O_NONBLOCK != 0); err != nil {
+		unix.Close(dup)
+		return -1, errnoOf(err)
+	}
+	return dup, 0
+}
+
+func (*kernel) Name(fd int, peer bool) op.Endpoint {
+	if peer {
+		return endpoint(unix.SYS_GETPEERNAME, fd)
+	}
+	return endpoint(unix.SYS_GETSOCKNAME, fd)
 }
 
 func errnoOf(err error) syscall.Errno {

@@ -14,10 +14,13 @@ const (
 	defaultBurst     = 16
 	defaultIdleAfter = time.Millisecond
 
-	maxEvents    = 1 << 16
-	maxBurst     = 1 << 16
-	minIdleAfter = 100 * time.Microsecond
-	maxIdleAfter = 10 * time.Millisecond
+	defaultFileThreads = 32
+
+	maxFileThreads = 1024
+	maxEvents      = 1 << 16
+	maxBurst       = 1 << 16
+	minIdleAfter   = 100 * time.Microsecond
+	maxIdleAfter   = 10 * time.Millisecond
 )
 
 // Config configures a Reactor. The zero value works.
@@ -29,6 +32,9 @@ type Config struct {
 	// Burst is how many completions the readers of one descriptor (Recv, RecvInto, Accept) may get in one Poll
 	// before the other descriptors have their turn. Default 16, at most 65536.
 	Burst int
+	// FileThreads bounds the goroutines, and so the threads, that make the system calls of operations on files; what is
+	// more waits. Default 32, at most 1024.
+	FileThreads int
 	// IdleAfter is how long a worker with nothing to do waits inside the system call, once to twice, before it waits in
 	// the Go runtime's poller and gives its P back; also how often a busy one lets others have its P. Default 1 ms, 100 µs
 	// to 10 ms.
@@ -42,6 +48,9 @@ func (c *Config) fill() error {
 	if c.Burst == 0 {
 		c.Burst = defaultBurst
 	}
+	if c.FileThreads == 0 {
+		c.FileThreads = defaultFileThreads
+	}
 	if c.IdleAfter == 0 {
 		c.IdleAfter = defaultIdleAfter
 	}
@@ -49,6 +58,9 @@ func (c *Config) fill() error {
 		return err
 	}
 	if err := limit("Burst", c.Burst, maxBurst); err != nil {
+		return err
+	}
+	if err := limit("FileThreads", c.FileThreads, maxFileThreads); err != nil {
 		return err
 	}
 	if c.IdleAfter < minIdleAfter || c.IdleAfter > maxIdleAfter {

@@ -19,6 +19,8 @@
 // Kernel: any that Go supports. epoll_pwait2 (Linux 5.11) is used where present, else waits are rounded up to
 // milliseconds.
 //
-// What it refuses: blocking descriptors are not detected, they would stop the worker. Files, since readiness means
-// nothing there.
+// Operations on files, where readiness means nothing, are ordinary system calls on at most Config.FileThreads
+// goroutines.
+//
+// What it refuses: blocking descriptors are not detected, they would stop the worker (but for those of files).
 package reactorfallback

@@ -27,6 +27,7 @@ func (r *Reactor) Poll(wait time.Duration) (int, error) {
 	var deadline time.Time
 	for {
 		woken := false
+		r.collect()
 		switch {
 		case r.next < r.filled:
 			// Left over by a panic.
@@ -38,6 +39,7 @@ func (r *Reactor) Poll(wait time.Duration) (int, error) {
 				return r.leave(wait)
 			}
 			woken = r.wait(left)
+			r.collect()
 		}
 		if r.broken != nil {
 			return 0, r.broken

@@ -24,6 +24,7 @@ type Reactor struct {
 	table op.Table
 	tasks []*[taskBlock]task // by slot of the table
 	files fileTable
+	pool  filePool
 	due   taskQueue // results to deliver in the next Poll
 	hot   fileQueue // files that are ready and had their share
 
@@ -71,6 +72,7 @@ func New(c Config) (*Reactor, error) {
 	}
 	r := &Reactor{cfg: c, group: group, epfd: -1, events: make([]unix.EpollEvent, c.Events)}
 	r.waker.fd, r.tickFD = -1, -1
+	r.pool.init(c.FileThreads, r.Wake)
 	if err := r.open(); err != nil {
 		r.release()
 		return nil, fmt.Errorf("reactorfallback: %w", err)
@@ -122,12 +124,16 @@ func (r *Reactor) Submit(o *op.Op) error {
 	if r.closed || r.broken != nil {
 		return op.ErrClosed
 	}
-	if o.Kind > op.Poll {
+	if o.Kind > op.Fsync {
 		return fmt.Errorf("reactorfallback: operation of kind %d (%v) is not known here", o.Kind, o.Kind)
 	}
 	t := r.begin(o)
 	if o.Kind == op.Nop {
 		r.settle(t, 0, 0)
+		return nil
+	}
+	if o.Kind >= op.Read {
+		r.pool.submit(t)
 		return nil
 	}
 	f := r.files.at(o.FD)
@@ -187,6 +193,12 @@ func (r *Reactor) Cancel(o *op.Op) {
 	if t.due {
 		return
 	}
+	if t.file == nil {
+		if r.pool.cancel(t) {
+			r.settle(t, 0, syscall.ECANCELED)
+		}
+		return
+	}
 	t.file.queueOf(o.Kind).remove(t)
 	r.settle(t, int32(t.done), errnoUnless(t.done > 0, syscall.ECANCELED))
 }
@@ -199,6 +211,7 @@ func (r *Reactor) Close() error {
 	}
 	r.closed = true
 	r.table.All(r.Cancel)
+	r.drainFiles()
 	for r.due.n > 0 {
 		r.finish(r.due.pop())
 	}

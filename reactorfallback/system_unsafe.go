@@ -108,3 +108,16 @@ func (r *Reactor) setTick() syscall.Errno {
 	_, _, errno := unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(r.tickFD), 0, uintptr(unsafe.Pointer(&r.tick)), 0, 0, 0)
 	return errno
 }
+
+// vectors is preadv2(2) or pwritev2(2); p is an array of struct iovec. Off is split into halves as the kernel joins them
+// on systems of 32 bits; on those of 64 the first half is the whole.
+func vectors(nr uintptr, fd int, p []byte, off int64) (int, syscall.Errno) {
+	n := uintptr(len(p)) / unsafe.Sizeof(unix.Iovec{})
+	// SAFETY: the pointer is converted in the call, and the operation that p belongs to is kept reachable by the table.
+	r, _, errno := unix.Syscall6(nr, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), n, uintptr(off),
+		uintptr(off>>32), 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(r), 0
+}

@@ -67,6 +67,23 @@ type System interface {
 	// Close is close(2). With reset a socket drops what it holds and resets the peer, as the kernel does for a
 	// socket that is closed with unread data.
 	Close(fd int, reset bool) syscall.Errno
+	// Duplicate is a close-on-exec duplicate of fd, whose status flags become those given: O_NONBLOCK or 0. They are
+	// shared with fd.
+	Duplicate(fd, flags int) (int, syscall.Errno)
+	// Name is getsockname(2), with peer getpeername(2). The zero Endpoint stands for any error and any family that is
+	// not IP.
+	Name(fd int, peer bool) Endpoint
+}
+
+// Endpoint is one end of an IP connection.
+type Endpoint struct {
+	// IP is the address; of IPv4 the first four bytes.
+	IP [16]byte
+	// Zone is the IPv6 scope id, 0 for none.
+	Zone uint32
+	Port uint16
+	// Family is 4 or 6, 0 for none.
+	Family uint8
 }
 
 // Forgetter is implemented by a backend that keeps records by descriptor. Forget is called, by the goroutine that runs

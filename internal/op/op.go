@@ -24,11 +24,23 @@ const (
 	Send
 	// Poll waits once until one of Events (EPOLLIN, EPOLLOUT …) holds; the result holds the events seen.
 	Poll
+	// Read reads once from the file FD at Off into Buf, as pread(2); an Off of -1 is the file's own position. Result 0 is
+	// end of file. FD is a file or block device: what waits for somebody else is for RecvInto.
+	Read
+	// Write writes Buf once to the file FD at Off, as pwrite(2); an Off of -1 is the file's own position. A result below
+	// len(Buf) is not an error.
+	Write
+	// Readv and Writev are Read and Write with Buf an array of struct iovec, as the kernel takes it.
+	Readv
+	Writev
+	// Fsync is fsync(2) of FD, with Events 1 fdatasync(2).
+	Fsync
 
 	kindCount
 )
 
-var kindNames = [kindCount]string{"nop", "accept", "connect", "recv", "recv-into", "send", "poll"}
+var kindNames = [kindCount]string{"nop", "accept", "connect", "recv", "recv-into", "send", "poll",
+	"read", "write", "readv", "writev", "fsync"}
 
 func (k Kind) String() string {
 	if k < kindCount {
@@ -42,12 +54,15 @@ type Op struct {
 	// Done is told of each completion. It runs inside Backend.Poll, so it must be short and must not block; it may
 	// submit and cancel on the same backend.
 	Done Completer
-	// Buf is what Send sends, what RecvInto fills, or the peer of a Connect: a struct sockaddr as the kernel takes it.
+	// Buf is what Send and Write send, what RecvInto and Read fill, or the peer of a Connect: a struct sockaddr as the
+	// kernel takes it.
 	Buf []byte
 	// FD is the descriptor operated on.
 	FD int32
-	// Events is what a Poll waits for, as in epoll_ctl(2).
+	// Events is what a Poll waits for, as in epoll_ctl(2); the kinds for files have their flags in it.
 	Events uint32
+	// Off is the position in a file.
+	Off int64
 	// Kind says what is done.
 	Kind Kind
 

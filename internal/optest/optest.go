@@ -28,6 +28,7 @@ func Run(t *testing.T, make New) {
 		{"accept", acceptChecks},
 		{"connect", connectChecks},
 		{"poll", pollChecks},
+		{"file", fileChecks},
 		{"cancel", cancelChecks},
 		{"buffers", bufferChecks},
 		{"life", lifeChecks},

@@ -83,6 +83,9 @@ func (b *Backend) open(c Config) (err error) {
 	if b.ring, err = setup(c); err != nil {
 		return err
 	}
+	if _, _, err = b.ring.RegisterIOWQMaxWorkers(uint32(c.FileThreads), 0); err != nil {
+		return err
+	}
 	if b.group, err = buffers.NewGroup(c.Buffers); err != nil {
 		return err
 	}

@@ -20,6 +20,10 @@ type Config struct {
 	CQEntries uint32
 	// Buffers sizes the memory that receives fill.
 	Buffers buffers.GroupConfig
+	// FileThreads bounds the kernel's worker threads that each thread submitting to this ring may have for operations on
+	// files that cannot be done without waiting (io_uring_register(2), IORING_REGISTER_IOWQ_MAX_WORKERS; what is more
+	// waits). Default 32, at most 1024.
+	FileThreads int
 	// IdleAfter is how long a worker with nothing to do waits inside io_uring_enter, once to twice, before it waits in
 	// the Go runtime's poller and gives its P back; also how often a busy one lets others have its P. Default 1 ms, 100 µs
 	// to 10 ms.
@@ -29,6 +33,8 @@ type Config struct {
 const (
 	defaultEntries   = 256
 	maxEntries       = 32768
+	defaultFiles     = 32
+	maxFiles         = 1024
 	minIdleAfter     = 100 * time.Microsecond
 	defaultIdleAfter = time.Millisecond
 	maxIdleAfter     = 10 * time.Millisecond
@@ -41,6 +47,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.CQEntries == 0 {
 		c.CQEntries = 16 * c.Entries
 	}
+	if c.FileThreads == 0 {
+		c.FileThreads = defaultFiles
+	}
 	if c.IdleAfter == 0 {
 		c.IdleAfter = defaultIdleAfter
 	}
@@ -49,6 +58,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("ringbackend: Entries is %d, at most %d", c.Entries, maxEntries)
 	case c.CQEntries < c.Entries:
 		return c, fmt.Errorf("ringbackend: CQEntries is %d, less than Entries %d", c.CQEntries, c.Entries)
+	case c.FileThreads < 1 || c.FileThreads > maxFiles:
+		return c, fmt.Errorf("ringbackend: FileThreads is %d, must be 1 to %d, or 0 for %d", c.FileThreads, maxFiles, defaultFiles)
 	case c.IdleAfter < minIdleAfter || c.IdleAfter > maxIdleAfter:
 		return c, fmt.Errorf("ringbackend: IdleAfter is %v, must be from %v to %v, or 0", c.IdleAfter, minIdleAfter, maxIdleAfter)
 	}

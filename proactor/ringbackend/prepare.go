@@ -26,8 +26,10 @@ func prepare(s *uring.SQE, o *op.Op) {
 		s.PrepPollAdd(fd, o.Events)
 	case op.Nop:
 		s.PrepNop()
+	default:
+		prepareFile(s, o)
 	}
 }
 
 // known reports whether prepare knows k.
-func known(k op.Kind) bool { return k <= op.Poll }
+func known(k op.Kind) bool { return k <= op.Fsync }
