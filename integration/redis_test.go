@@ -21,7 +21,7 @@ func TestRedis(t *testing.T) {
 	eachStack(t, func(t *testing.T, s stack) {
 		for network, address := range map[string]string{"tcp": "127.0.0.1:" + port, "unix": socket} {
 			t.Run(network, func(t *testing.T) {
-				c := redis.NewClient(&redis.Options{Network: network, Addr: address, Dialer: s.dial, PoolSize: 8})
+				c := redis.NewClient(&redis.Options{Network: network, Addr: address, Dialer: s.dial, PoolSize: 8, ContextTimeoutEnabled: true})
 				defer c.Close()
 				require.NoError(t, c.FlushAll(t.Context()).Err())
 				t.Run("pipeline", func(t *testing.T) { pipelines(t, c) })
