@@ -45,7 +45,7 @@ var layers = []layer{
 	{"internal/vm/plan", nil, nil, "what the host and the guest of a virtual machine agree on"},
 	{"internal/vm/guest", []string{"internal/denytest", "internal/vm/plan"}, kernel, "the first process of a virtual machine"},
 	{"internal/vm", []string{"internal/vm/plan"}, kernel, "kernels from Debian packages, booted in qemu with static programs"},
-	{"internal/op", []string{"buffers"}, nil, "Op, Completion, Backend, System: the contract that each backend meets"},
+	{"internal/op", []string{"buffers"}, kernel, "Op, Completion, Backend, System: the contract that each backend meets"},
 	{"internal/optest", []string{"buffers", "internal/op"}, []string{"golang.org/x/sys/unix", "github.com/stretchr/testify"},
 		"for tests: the suite that every backend runs"},
 	{"reactorfallback", []string{"buffers", "internal/netpark", "internal/op"}, kernel, "the epoll backend"},

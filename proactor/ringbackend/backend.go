@@ -130,7 +130,7 @@ func (b *Backend) Submit(o *op.Op) error {
 func (b *Backend) fill(sqe *uring.SQE, o *op.Op) {
 	prepare(sqe, o)
 	sqe.UserData = uint64(o.Ref())
-	if o.Kind == op.Recv || o.Kind == op.Accept {
+	if o.Kind == op.Recv || o.Kind == op.Accept || o.Kind == op.RecvMsg {
 		b.armFrom(o.Ref().Slot())
 	}
 }
