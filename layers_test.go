@@ -52,6 +52,7 @@ var layers = []layer{
 	{"net", []string{"buffers", "executor", "proactor"}, kernel, "package net's API on the engine, Serve"},
 	{"internal/routine", []string{"executor"}, nil, "for the adaptors: start a part, and wake it by time, where the caller runs"},
 	{"future", []string{"executor", "internal/routine"}, nil, "futures and promises: in sequence, of many, by time"},
+	{"stream", []string{"buffers", "executor", "internal/routine"}, nil, "streams on demand: operators, framing, sources and sinks over connections, files, time"},
 	{"examples/echo", nil, nil, "the test of the examples"},
 	{"examples/echo/serve", []string{"net"}, nil, "echo with coroutines"},
 	{"examples/echo/leases", []string{"net"}, nil, "echo without copying"},

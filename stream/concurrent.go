@@ -155,12 +155,11 @@ func mapConcurrent[T, U any](s Stream[T], n int, ordered bool, f func(context.Co
 	}
 }
 
-// turn is over once, and one party waits for that.
+// turn is over once; any number of parties wait for that.
 type turn struct {
-	mu      sync.Mutex
-	over    bool
-	waiting bool
-	waiter  executor.Waiter
+	mu    sync.Mutex
+	over  bool
+	first *writer // those that wait
 }
 
 func (t *turn) end() {
@@ -169,11 +168,10 @@ func (t *turn) end() {
 	}
 	t.mu.Lock()
 	t.over = true
-	wake := t.waiting
+	w := t.first
+	t.first = nil
 	t.mu.Unlock()
-	if wake {
-		t.waiter.Wake()
-	}
+	wakeAll(w)
 }
 
 func (t *turn) wait() {
@@ -185,10 +183,11 @@ func (t *turn) wait() {
 		t.mu.Unlock()
 		return
 	}
-	t.waiter.Prepare()
-	t.waiting = true
+	w := &writer{next: t.first}
+	w.waiter.Prepare()
+	t.first = w
 	t.mu.Unlock()
-	t.waiter.Wait()
+	w.waiter.Wait()
 }
 
 // gate lets one party through n times, and again after each release.

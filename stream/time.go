@@ -91,46 +91,47 @@ func WindowTime[T any](s Stream[T], size, step time.Duration) Stream[[]T] {
 	}
 	return func(ctx context.Context, yield func([]T) bool) error {
 		return timed(ctx, s, func(in *pipe[T], alarm *routine.Alarm) error {
+			// Windows follow the plan, not the moment at which the alarm comes to be heard: that of end holds what came in
+			// (end-size, end], so a late alarm loses nothing.
 			var held []entry
-			fresh := false // something came since the last window
-			give := func(now time.Time) bool {
-				for len(held) > 0 && now.Sub(held[0].at) >= size {
+			end := time.Now().Add(step)
+			give := func() bool {
+				var w []T
+				for _, e := range held {
+					if !e.at.After(end) {
+						w = append(w, e.v)
+					}
+				}
+				end = end.Add(step)
+				for len(held) > 0 && !held[0].at.After(end.Add(-size)) {
 					held = held[1:]
 				}
-				if len(held) == 0 || step == size && !fresh {
-					return true
-				}
-				fresh = false
-				w := make([]T, len(held))
-				for i, e := range held {
-					w[i] = e.v
-				}
-				if step == size {
-					held = held[:0]
-				}
-				return yield(w)
+				return len(w) == 0 || yield(w)
 			}
-			next := time.Now().Add(step)
 			alarm.Set(step)
 			for {
 				v, how := in.get()
 				switch how {
 				case gotNothing:
-					if fresh {
-						give(time.Now())
+					if n := len(held); n > 0 && held[n-1].at.After(end.Add(-step)) {
+						for i := range held { // the rest comes as one window, however late it is
+							held[i].at = end
+						}
+						give()
 					}
 					return nil
 				case gotValue:
-					held, fresh = append(held, entry{v, time.Now()}), true
+					held = append(held, entry{v, time.Now()})
 				case gotDue:
 					now := time.Now()
-					if !give(now) {
-						return errStopped
+					for !end.After(now) {
+						if len(held) == 0 { // skip what is empty
+							end = end.Add(now.Sub(end)/step*step + step)
+						} else if !give() {
+							return errStopped
+						}
 					}
-					for !next.After(now) {
-						next = next.Add(step)
-					}
-					alarm.Set(next.Sub(now))
+					alarm.Set(end.Sub(now))
 				}
 			}
 		})
