@@ -14,9 +14,11 @@ const (
 	MaxWorkers     = 1024
 	MaxTaskBudget  = 1 << 20
 	MaxInjectLimit = 1 << 30
+	MaxBudget      = 1 << 30
 
 	defaultTaskBudget   = 256
 	defaultInjectLimit  = 1 << 16
+	defaultBudget       = 1 << 10
 	defaultStallAfter   = 2 * time.Millisecond
 	minStallAfter       = 100 * time.Microsecond
 	maxStallAfter       = time.Second // Shutdown waits for a look of the monitor
@@ -62,6 +64,9 @@ type Config struct {
 	Rand rand.Source
 	// TaskBudget is how many tasks a worker runs before it polls its driver; 0 means 256, at most MaxTaskBudget.
 	TaskBudget int
+	// CoroutineBudget is how many operations that did not have to wait a coroutine may do in a row before it yields
+	// to the others of its worker; see Checkpoint. 0 means 1024, at most MaxBudget. Spawn.Budget overrides it.
+	CoroutineBudget int
 	// InjectLimit bounds, per worker, the coroutines that were started from outside the worker and have not begun to
 	// run; 0 means 65536, at most MaxInjectLimit. Beyond it Go returns ErrQueueFull. Wake-ups are bounded by the
 	// number of coroutines and are never refused.
@@ -92,6 +97,7 @@ func (c Config) withDefaults() (Config, error) {
 	var err error
 	c.Workers = limited(&err, "Workers", c.Workers, runtime.GOMAXPROCS(0), MaxWorkers)
 	c.TaskBudget = limited(&err, "TaskBudget", c.TaskBudget, defaultTaskBudget, MaxTaskBudget)
+	c.CoroutineBudget = limited(&err, "CoroutineBudget", c.CoroutineBudget, defaultBudget, MaxBudget)
 	c.InjectLimit = limited(&err, "InjectLimit", c.InjectLimit, defaultInjectLimit, MaxInjectLimit)
 	if c.StallAfter == 0 {
 		c.StallAfter = defaultStallAfter

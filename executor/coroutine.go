@@ -3,7 +3,6 @@ package executor
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"log"
 	"runtime"
 	"runtime/debug"
@@ -46,6 +45,9 @@ type Spawn struct {
 	Priority Priority
 	// Goroutine makes it an ordinary goroutine: for code that locks its thread or blocks all the time.
 	Goroutine bool
+	// Budget is how many operations that did not have to wait the coroutine may do in a row before it yields; see
+	// Checkpoint. 0 means Config.CoroutineBudget, < 0 no limit.
+	Budget int
 }
 
 // Coroutine is a function with a stack of its own that its home worker resumes. Its owner may embed it; the zero
@@ -61,13 +63,13 @@ type Spawn struct {
 type Coroutine struct {
 	task   Task
 	home   *Worker
-	next   func() (struct{}, bool)
-	yield  func(struct{}) bool
+	stack  *stack // from its first resume to its end
 	runner *runner
 	waiter *Waiter // what it suspended on; nil when it only yielded
 	run    func()
 	exit   func(error)
-	g      uintptr // set when it runs for the first time
+	budget int32
+	spent  int32 // since it was resumed; the coroutine's own
 
 	stalledAt int64 // the monitor's
 	stalls    int32
@@ -105,7 +107,7 @@ func (w *Worker) Start(co *Coroutine, s Spawn) error {
 		return ErrShutdown
 	}
 	co.task.co, co.task.prio = co, s.Priority
-	co.run, co.exit = s.Run, s.Exit
+	co.run, co.exit, co.budget = s.Run, s.Exit, e.budgetOf(s.Budget)
 	if s.Goroutine || !haveGetg {
 		co.home = w
 		co.demoted.Store(true)
@@ -131,21 +133,11 @@ func (w *Worker) Start(co *Coroutine, s Spawn) error {
 	return nil
 }
 
-// create makes the goroutine of co. The runner does it: a coroutine that is made on a locked thread could be resumed
-// on no other.
-func (co *Coroutine) create() {
-	if co.counted {
-		co.home.starting.Add(-1)
-	}
-	// A function literal, not a method value: that would put a second frame on every idle stack.
-	co.next, _ = iter.Pull(func(yield func(struct{}) bool) {
-		co.yield = yield
-		co.g = getg()
-		co.runner.curG.Store(co.g)
-		defer co.finish()
-		co.run()
-		co.returned = true
-	})
+// body is a coroutine from its first resume to its end.
+func (co *Coroutine) body() {
+	defer co.finish()
+	co.run()
+	co.returned = true
 }
 
 // finish runs deferred, so that it sees a panic and a Goexit as well.
@@ -160,7 +152,7 @@ func (co *Coroutine) finish() {
 	co.failed(recover())
 }
 
-// gone is the last thing that the goroutine of co does.
+// gone is the last thing that co does.
 func (co *Coroutine) gone() {
 	co.ended = true
 	if co.runner != nil {
@@ -192,7 +184,7 @@ func (co *Coroutine) suspend(w *Waiter) {
 		panic("executor: suspended inside a section: call Section.Leave first")
 	}
 	co.waiter = w
-	co.yield(struct{}{})
+	co.stack.yield(struct{}{})
 }
 
 // commit is what the runner does when co has come back: from here on co belongs to whoever wakes it.
@@ -223,8 +215,10 @@ func (w *Worker) carry(co *Coroutine) {
 			}
 		}()
 		co.runner = nil
-		if co.next != nil {
-			co.next()
+		if s := co.stack; s != nil {
+			if _, alive := s.next(); alive {
+				s.stop()
+			}
 			return
 		}
 		if co.counted {

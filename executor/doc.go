@@ -23,6 +23,8 @@
 //   - User code that blocks on something that the executor does not know holds its worker up for about
 //     Config.StallAfter, not longer.
 //   - Idle costs no CPU: a worker without work sits in one Poll, and the monitor is parked.
+//   - A Scope's Wait returns only when everything that was started in it has ended and everything that it owns is closed.
+//   - A coroutine that never has to wait yields when its budget is spent (Checkpoint).
 //   - Suspending and resuming a coroutine, waking, commands and timers allocate nothing.
 //
 // # Who owns the memory

@@ -75,10 +75,9 @@ func (e *Executor) Workers() []*Worker { return e.workers }
 func (e *Executor) Clock() Clock { return e.clock }
 
 // Go starts fn as a coroutine of the next worker in turn. Errors are as for Worker.Go.
-func (e *Executor) Go(fn func()) error {
-	n := e.nextGo.Add(1)
-	return e.workers[n%uint64(len(e.workers))].Go(fn)
-}
+func (e *Executor) Go(fn func()) error { return e.inTurn().Go(fn) }
+
+func (e *Executor) inTurn() *Worker { return e.workers[e.nextGo.Add(1)%uint64(len(e.workers))] }
 
 func (e *Executor) driverBroke(w *Worker, err error) {
 	if e.config.OnDriverError != nil {

@@ -127,6 +127,7 @@ func (r *runner) loop() {
 		}
 		switch {
 		case w.stop.Load() && w.finish():
+			w.dropStacks()
 			return
 		case !w.ready.empty() || w.left() || w.steal():
 			// left: what was submitted must start even if others never stop leaving something.
@@ -253,20 +254,24 @@ func (r *runner) resume(co *Coroutine) bool {
 		r.w.carry(co)
 		return true
 	}
-	if co.next == nil {
-		co.create()
+	s := co.stack
+	if s == nil {
+		s = r.w.takeStack(co)
 	}
 	r.co = co
-	co.runner = r
-	if co.g != 0 {
-		r.curG.Store(co.g)
+	co.runner, co.spent = r, 0
+	if s.g != 0 {
+		r.curG.Store(s.g)
 	}
 	r.state.Store(r.count + stateTask)
-	co.next()
+	s.next()
 	r.curG.Store(r.g)
 	owner := r.backToLoop()
 	if owner {
 		r.co = nil
+	}
+	if co.ended {
+		r.w.giveStack(s, owner)
 	}
 	co.commit(r.w.e)
 	return owner

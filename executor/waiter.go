@@ -99,13 +99,18 @@ func (w *Waiter) Wait() {
 // Fired reports whether a Wake has come since Prepare. Only the party that prepared may ask.
 func (w *Waiter) Fired() bool { return w.state.Load() == waiterFired }
 
-func (w *Waiter) parkHere() {
+// mayPark panics where parking would stop the worker, and makes what parking needs.
+func (w *Waiter) mayPark() {
 	if r := currentRunner(w.near); r != nil && r.state.Load()&stateMask == stateLoop {
 		panic("executor: Waiter.Wait in a completion, command or timer handler: it would wait for itself")
 	}
 	if w.ch == nil {
 		w.ch = make(chan struct{}, 1)
 	}
+}
+
+func (w *Waiter) parkHere() {
+	w.mayPark()
 	if w.state.CompareAndSwap(waiterArmed, waiterParked) {
 		<-w.ch
 	}

@@ -28,7 +28,8 @@ type Worker struct {
 	turns    uint64
 	tasks    uint64
 	rng      *rand.PCG
-	closed   bool // the driver was closed
+	stacks   []*stack // idle
+	closed   bool     // the driver was closed
 
 	_          [64]byte
 	sleeping   atomic.Uint32

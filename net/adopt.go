@@ -1,3 +1,5 @@
+//go:build linux
+
 package net
 
 import (
@@ -16,7 +18,7 @@ import (
 // runtimeConn is a connection in runtime mode: the standard library's, in the runtime's poller. When a coroutine uses
 // it, it moves to the engine ("adoption").
 //
-//	runtime ──a coroutine's first use──▶ moving ──▶ engine (TCPConn.conn is set)
+//	runtime ──a coroutine's first use──▶ moving ──▶ engine (stream.conn is set)
 //	   │                                   └──the engine is shutting down──▶ closed
 //	   └──Close──▶ closed
 //
@@ -26,15 +28,15 @@ import (
 //  2. The descriptor is duplicated, and std closed. Closing it ends every operation inside with ErrClosed and returns
 //     when the last one has left, so nobody uses the old descriptor any more; closing one of two descriptors is no
 //     shutdown.
-//  3. The duplicate gets the engine's file mode: only now, as the mode is shared between duplicates.
-//  4. The engine's Conn is published, the deadlines set on it, moved is closed.
+//  3. The engine's Conn is published, the deadlines set on it, moved is closed.
 //
 // An operation that ErrClosed has thrown out waits for moved and goes on with the engine's Conn: a Read has taken
 // nothing, a Write continues behind what it has written. While pinned > 0 (ReadFrom, WriteTo and raw access, which
 // could not go on elsewhere) there is no adoption: the coroutine blocks its worker, which is handed over.
 type runtimeConn struct {
-	std   *stdnet.TCPConn
+	std   stdStream
 	stack *Stack
+	stays bool // never moves: not a stream
 
 	mu              sync.Mutex
 	state           runtimeState
@@ -56,7 +58,7 @@ const (
 var errPinned = errors.New("connection stays in runtime mode for now")
 
 // engineConn returns the engine's connection, nil in runtime mode. It waits while the connection moves.
-func (c *TCPConn) engineConn() *proactor.Conn {
+func (c *stream) engineConn() *proactor.Conn {
 	if pc := c.conn.Load(); pc != nil {
 		return pc
 	}
@@ -75,10 +77,13 @@ func (r *runtimeConn) settle() {
 }
 
 // toEngine moves the connection to the engine. nil means that it is there.
-func (c *TCPConn) toEngine() error {
+func (c *stream) toEngine() error {
 	r := c.rt
 	if c.conn.Load() != nil {
 		return nil
+	}
+	if r.stays {
+		return errPinned
 	}
 	e, err := r.stack.engine()
 	if err != nil {
@@ -124,14 +129,13 @@ func (r *runtimeConn) move(e *proactor.Engine) (*proactor.Conn, runtimeState, er
 		return nil, stateRuntime, err
 	}
 	_ = r.std.Close()
-	if err := unix.SetNonblock(fd, e.FileFlags()&unix.O_NONBLOCK != 0); err != nil {
-		unix.Close(fd)
-		return nil, stateClosed, err
-	}
 	pc, err := e.NewConn(fd)
 	if err != nil {
 		unix.Close(fd)
 		return nil, stateClosed, err
+	}
+	if _, unixSocket := r.std.(*stdnet.UnixConn); unixSocket {
+		pc.NoReadAhead()
 	}
 	return pc, stateEngine, nil
 }
@@ -151,15 +155,15 @@ func duplicate(c syscall.Conn) (int, error) {
 }
 
 // onEngineNow reports whether an operation is to run on the engine: a coroutine takes the connection there.
-func (c *TCPConn) onEngineNow() bool { return onCoroutine() && c.toEngine() == nil }
+func (c *stream) onEngineNow() bool { return onCoroutine() && c.toEngine() == nil }
 
 // thrownOut reports whether err ended an operation because the connection moved to the engine meanwhile.
-func (c *TCPConn) thrownOut(err error) bool {
+func (c *stream) thrownOut(err error) bool {
 	return errors.Is(err, ErrClosed) && c.engineConn() != nil
 }
 
 //go:noinline
-func (c *TCPConn) readRuntime(b []byte) (int, error) {
+func (c *stream) readRuntime(b []byte) (int, error) {
 	if c.onEngineNow() {
 		return c.Read(b)
 	}
@@ -171,7 +175,7 @@ func (c *TCPConn) readRuntime(b []byte) (int, error) {
 }
 
 //go:noinline
-func (c *TCPConn) writeRuntime(b []byte) (int, error) {
+func (c *stream) writeRuntime(b []byte) (int, error) {
 	if c.onEngineNow() {
 		return c.Write(b)
 	}
@@ -184,7 +188,7 @@ func (c *TCPConn) writeRuntime(b []byte) (int, error) {
 }
 
 // readWrapped is ReadLease for a connection that cannot move to the engine.
-func (c *TCPConn) readWrapped() (buffers.Lease, error) {
+func (c *stream) readWrapped() (buffers.Lease, error) {
 	b := make([]byte, wrappedBytes)
 	n, err := c.Read(b)
 	if err != nil {
@@ -195,7 +199,7 @@ func (c *TCPConn) readWrapped() (buffers.Lease, error) {
 
 const wrappedBytes = 4 << 10
 
-func (c *TCPConn) closeRuntime() error {
+func (c *stream) closeRuntime() error {
 	r := c.rt
 	r.mu.Lock()
 	if r.state == stateMoving || r.state == stateEngine {
@@ -208,7 +212,7 @@ func (c *TCPConn) closeRuntime() error {
 }
 
 // deadlineRuntime sets deadlines in runtime mode, and notes them for the engine.
-func (c *TCPConn) deadlineRuntime(t time.Time, s side) error {
+func (c *stream) deadlineRuntime(t time.Time, s side) error {
 	r := c.rt
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -6,7 +6,6 @@ import stdnet "net"
 type (
 	Addr                = stdnet.Addr
 	AddrError           = stdnet.AddrError
-	Buffers             = stdnet.Buffers
 	Conn                = stdnet.Conn
 	DNSConfigError      = stdnet.DNSConfigError
 	DNSError            = stdnet.DNSError
@@ -15,7 +14,6 @@ type (
 	HardwareAddr        = stdnet.HardwareAddr
 	IP                  = stdnet.IP
 	IPAddr              = stdnet.IPAddr
-	IPConn              = stdnet.IPConn
 	IPMask              = stdnet.IPMask
 	IPNet               = stdnet.IPNet
 	Interface           = stdnet.Interface
@@ -31,10 +29,7 @@ type (
 	SRV                 = stdnet.SRV
 	TCPAddr             = stdnet.TCPAddr
 	UDPAddr             = stdnet.UDPAddr
-	UDPConn             = stdnet.UDPConn
 	UnixAddr            = stdnet.UnixAddr
-	UnixConn            = stdnet.UnixConn
-	UnixListener        = stdnet.UnixListener
 	UnknownNetworkError = stdnet.UnknownNetworkError
 )
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 package net
 
 import (
@@ -27,7 +29,7 @@ func (c *TCPConn) ReadFrom(r io.Reader) (int64, error) {
 		defer c.unpin()
 		source, unpin := standardReader(r)
 		defer unpin()
-		return c.rt.std.ReadFrom(source)
+		return c.rt.stdTCP().ReadFrom(source)
 	}
 	n, err := io.Copy(withoutReadFrom{hideReadFrom{c}}, r)
 	return n, c.opError("readfrom", err)
@@ -65,7 +67,7 @@ func (c *TCPConn) WriteTo(w io.Writer) (n int64, err error) {
 	}
 	if u, ok := w.(*stdnet.UnixConn); ok && !onCoroutine() && c.pin() {
 		defer c.unpin()
-		return c.rt.std.WriteTo(u)
+		return c.rt.stdTCP().WriteTo(u)
 	}
 	if c.conn.Load() != nil {
 		n, err = c.writeLeases(w)

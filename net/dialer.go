@@ -1,3 +1,5 @@
+//go:build linux
+
 package net
 
 import (
@@ -61,7 +63,7 @@ func multipathOf(use bool) multipath {
 func (d *Dialer) std() *stdnet.Dialer {
 	s := &stdnet.Dialer{
 		Timeout: d.Timeout, Deadline: d.Deadline, LocalAddr: d.LocalAddr, FallbackDelay: d.FallbackDelay,
-		KeepAlive: d.KeepAlive, KeepAliveConfig: d.KeepAliveConfig, Resolver: d.Resolver,
+		KeepAlive: d.KeepAlive, KeepAliveConfig: d.KeepAliveConfig, Resolver: resolverOr(d.Resolver),
 		Control: d.Control, ControlContext: d.ControlContext,
 	}
 	//lint:ignore SA1019 part of the API that this one replaces; whoever sets it gets what package net does
@@ -102,7 +104,7 @@ func (d *Dialer) on() *Stack {
 	return defaultStack
 }
 
-// dial has the standard library connect, and takes TCP connections over.
+// dial has the standard library connect, and takes the connection over.
 func (s *Stack) dial(ctx context.Context, d *Dialer, network, address string) (c Conn, err error) {
 	coroutine := onCoroutine()
 	if !coroutine {
@@ -110,46 +112,105 @@ func (s *Stack) dial(ctx context.Context, d *Dialer, network, address string) (c
 	} else {
 		await(func() { c, err = d.std().DialContext(ctx, network, address) })
 	}
-	tc, ok := c.(*stdnet.TCPConn)
-	if err != nil || !ok {
-		return c, err
+	if err != nil {
+		return nil, err
 	}
-	return s.dialed(tc, network, coroutine)
+	return s.take(c, network, coroutine, "dial")
 }
 
-func (s *Stack) dialed(tc *stdnet.TCPConn, network string, coroutine bool) (Conn, error) {
-	c := s.wrap(tc, network)
-	if s.onEngine(coroutine) {
-		if err := c.toEngine(); err != nil {
-			_ = c.Close()
-			return nil, c.opError("dial", err)
-		}
+// take makes a connection of the standard library one of ours. Where it is to begin its life on the engine and cannot, it
+// is closed, and op is what failed.
+func (s *Stack) take(c Conn, network string, coroutine bool, op string) (Conn, error) {
+	c = s.own(c, network)
+	if st := streamOf(c); st != nil {
+		return begin(st, c, coroutine, op)
 	}
 	return c, nil
 }
 
-// DialTCP connects to raddr from laddr, which may be nil, on tcp, tcp4 or tcp6.
-func (s *Stack) DialTCP(network string, laddr, raddr *TCPAddr) (*TCPConn, error) {
-	var tc *stdnet.TCPConn
+// own is take that leaves streams in runtime mode.
+func (s *Stack) own(c Conn, network string) Conn {
+	switch std := c.(type) {
+	case *stdnet.TCPConn:
+		return s.wrapTCP(std, network)
+	case *stdnet.UnixConn:
+		return s.wrapUnix(std, network)
+	case *stdnet.UDPConn:
+		return s.wrapUDP(std)
+	case *stdnet.IPConn:
+		return s.wrapIP(std)
+	}
+	return c
+}
+
+// streamOf is the stream of a connection of this package, nil for any other.
+func streamOf(c Conn) *stream {
+	switch c := c.(type) {
+	case *TCPConn:
+		return &c.stream
+	case *UnixConn:
+		return &c.stream
+	}
+	return nil
+}
+
+// begin decides where c begins its life; whole is the connection that c is part of.
+func begin[C any](c *stream, whole C, coroutine bool, op string) (C, error) {
+	if !c.rt.stays && c.rt.stack.onEngine(coroutine) {
+		if err := c.toEngine(); err != nil {
+			_ = c.Close()
+			var none C
+			return none, c.opError(op, err)
+		}
+	}
+	return whole, nil
+}
+
+// connect is dial for the functions that return a type of their own: std connects and own makes it ours.
+func connect[S, C any](std func() (S, error), own func(c S, coroutine bool) (C, error)) (C, error) {
+	var c S
 	var err error
 	coroutine := onCoroutine()
 	if !coroutine {
-		tc, err = stdnet.DialTCP(network, laddr, raddr)
+		c, err = std()
 	} else {
-		await(func() { tc, err = stdnet.DialTCP(network, laddr, raddr) })
+		await(func() { c, err = std() })
 	}
 	if err != nil {
-		return nil, err
+		var none C
+		return none, err
 	}
-	c, err := s.dialed(tc, network, coroutine)
-	if err != nil {
-		return nil, err
-	}
-	return c.(*TCPConn), nil
+	return own(c, coroutine)
 }
 
-// Dial connects to address on the network: tcp, tcp4, tcp6, or any other of the standard library, whose connections
-// are returned as they are. On a coroutine it suspends. Errors are *OpError.
+// ownTCP and ownUnix are for connect.
+
+func (s *Stack) ownTCP(network string) func(*stdnet.TCPConn, bool) (*TCPConn, error) {
+	return func(tc *stdnet.TCPConn, coroutine bool) (*TCPConn, error) {
+		c := s.wrapTCP(tc, network)
+		return begin(&c.stream, c, coroutine, "dial")
+	}
+}
+
+func (s *Stack) ownUnix(network string) func(*stdnet.UnixConn, bool) (*UnixConn, error) {
+	return func(uc *stdnet.UnixConn, coroutine bool) (*UnixConn, error) {
+		c := s.wrapUnix(uc, network)
+		return begin(&c.stream, c, coroutine, "dial")
+	}
+}
+
+// DialTCP connects to raddr from laddr, which may be nil, on tcp, tcp4 or tcp6.
+func (s *Stack) DialTCP(network string, laddr, raddr *TCPAddr) (*TCPConn, error) {
+	return connect(func() (*stdnet.TCPConn, error) { return stdnet.DialTCP(network, laddr, raddr) }, s.ownTCP(network))
+}
+
+// DialUnix connects to raddr from laddr, which may be nil, on unix, unixgram or unixpacket.
+func (s *Stack) DialUnix(network string, laddr, raddr *UnixAddr) (*UnixConn, error) {
+	return connect(func() (*stdnet.UnixConn, error) { return stdnet.DialUnix(network, laddr, raddr) }, s.ownUnix(network))
+}
+
+// Dial connects to address on any network of the standard library: tcp, udp, ip and unix in all their forms. On a
+// coroutine it suspends. Errors are *OpError.
 func Dial(network, address string) (Conn, error) { return defaultStack.Dial(network, address) }
 
 // DialTimeout is Dial that gives up after timeout, name resolution included; then Timeout() of the error is true.
@@ -160,4 +221,9 @@ func DialTimeout(network, address string, timeout time.Duration) (Conn, error) {
 // DialTCP connects to raddr from laddr, which may be nil, on tcp, tcp4 or tcp6.
 func DialTCP(network string, laddr, raddr *TCPAddr) (*TCPConn, error) {
 	return defaultStack.DialTCP(network, laddr, raddr)
+}
+
+// DialUnix connects to raddr from laddr, which may be nil, on unix, unixgram or unixpacket.
+func DialUnix(network string, laddr, raddr *UnixAddr) (*UnixConn, error) {
+	return defaultStack.DialUnix(network, laddr, raddr)
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package net
 
 import "io"
@@ -6,7 +8,7 @@ import "io"
 // so that the frames of the paths without an error stay small.
 //
 //go:noinline
-func (c *TCPConn) opError(op string, err error) error {
+func (c *stream) opError(op string, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
@@ -16,7 +18,7 @@ func (c *TCPConn) opError(op string, err error) error {
 // ownError is the error of an operation that concerns this end only.
 //
 //go:noinline
-func (c *TCPConn) ownError(op string, err error) error {
+func (c *stream) ownError(op string, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -1,3 +1,5 @@
+//go:build linux
+
 package net
 
 import (
@@ -7,14 +9,16 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/proactor"
 )
 
 // Socket options. In runtime mode they are the standard library's; on the engine they are set directly, with the same
 // errors.
 
-// either does what is rare in the mode that the connection is in: std in runtime mode, engine with the descriptor on the
-// engine. Errors of engine are bare; wrap makes the standard library's of them.
-func (c *TCPConn) either(std func(*stdnet.TCPConn) error, engine func(fd int) error, wrap func(error) error) error {
+// either does what is rare in the mode that the connection is in: std in runtime mode, engine on the engine. Errors of
+// engine are bare; wrap makes the standard library's of them.
+func (c *stream) either(std func(stdStream) error, engine func(*proactor.Conn) error, wrap func(error) error) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
@@ -23,27 +27,36 @@ func (c *TCPConn) either(std func(*stdnet.TCPConn) error, engine func(fd int) er
 			return err
 		}
 	}
-	return wrap(c.conn.Load().Control(engine))
+	return wrap(engine(c.conn.Load()))
 }
 
-// setBoth sets an option whose errors name both ends, setOwn one whose errors name this end.
-func (c *TCPConn) setBoth(std func(*stdnet.TCPConn) error, engine func(fd int) error) error {
-	return c.either(std, engine, func(err error) error { return c.opError("set", err) })
+// withFD makes an operation of the engine's connection of one of its descriptor.
+func withFD(f func(fd int) error) func(*proactor.Conn) error {
+	return func(pc *proactor.Conn) error { return pc.Control(f) }
 }
 
-func (c *TCPConn) setOwn(std func(*stdnet.TCPConn) error, level, name, value int) error {
-	return c.either(std, func(fd int) error { return setOption(fd, level, name, value) },
+func (c *stream) closeError(err error) error { return c.opError("close", err) }
+
+// setOwn sets an option whose errors name this end only.
+func (c *stream) setOwn(std func(stdStream) error, level, name, value int) error {
+	return c.either(std, withFD(func(fd int) error { return setOption(fd, level, name, value) }),
 		func(err error) error { return c.ownError("set", err) })
 }
 
+// setBoth sets an option of TCP, whose errors name both ends.
+func (c *TCPConn) setBoth(std func(*stdnet.TCPConn) error, engine func(fd int) error) error {
+	return c.either(func(s stdStream) error { return std(s.(*stdnet.TCPConn)) }, withFD(engine),
+		func(err error) error { return c.opError("set", err) })
+}
+
 // SetReadBuffer sets the size of the operating system's receive buffer, in bytes (SO_RCVBUF, socket(7): doubled).
-func (c *TCPConn) SetReadBuffer(bytes int) error {
-	return c.setOwn(func(s *stdnet.TCPConn) error { return s.SetReadBuffer(bytes) }, unix.SOL_SOCKET, unix.SO_RCVBUF, bytes)
+func (c *stream) SetReadBuffer(bytes int) error {
+	return c.setOwn(func(s stdStream) error { return s.SetReadBuffer(bytes) }, unix.SOL_SOCKET, unix.SO_RCVBUF, bytes)
 }
 
 // SetWriteBuffer sets the size of the operating system's send buffer, in bytes (SO_SNDBUF, socket(7): doubled).
-func (c *TCPConn) SetWriteBuffer(bytes int) error {
-	return c.setOwn(func(s *stdnet.TCPConn) error { return s.SetWriteBuffer(bytes) }, unix.SOL_SOCKET, unix.SO_SNDBUF, bytes)
+func (c *stream) SetWriteBuffer(bytes int) error {
+	return c.setOwn(func(s stdStream) error { return s.SetWriteBuffer(bytes) }, unix.SOL_SOCKET, unix.SO_SNDBUF, bytes)
 }
 
 // SetNoDelay switches Nagle's algorithm off, or on. It is off from the beginning.
@@ -90,8 +103,8 @@ func (c *TCPConn) MultipathTCP() (bool, error) {
 	}
 	uses := false
 	// Any error means no, as in the standard library.
-	_ = c.either(func(s *stdnet.TCPConn) (err error) { uses, err = s.MultipathTCP(); return err },
-		func(fd int) error { uses = usesMultipath(fd); return nil },
+	_ = c.either(func(s stdStream) (err error) { uses, err = s.(*stdnet.TCPConn).MultipathTCP(); return err },
+		withFD(func(fd int) error { uses = usesMultipath(fd); return nil }),
 		func(err error) error { return err })
 	return uses, nil
 }

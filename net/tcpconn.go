@@ -1,241 +1,32 @@
+//go:build linux
+
 package net
 
 import (
 	stdnet "net"
-	"strconv"
-	"sync/atomic"
-	"syscall"
-	"time"
 
-	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/proactor"
 )
 
 // TCPConn is a TCP connection. All methods are safe from any goroutine or coroutine.
-//
-// Modes. conn is nil in runtime mode and set, once and for good, when the connection is on the engine; rt is what
-// runtime mode needs, and nil when the connection began on the engine. adopt.go tells how a connection moves. A zero
-// TCPConn has neither: its methods return EINVAL, like the standard library's.
-//
-// Read and Write are on every idle handler's stack (2 KiB in all): small frames, errors made elsewhere.
-type TCPConn struct {
-	conn    atomic.Pointer[proactor.Conn]
-	rt      *runtimeConn
-	network string // as it was dialled or listened to: tcp, tcp4 or tcp6
-	local   atomic.Pointer[TCPAddr]
-	remote  atomic.Pointer[TCPAddr]
-}
+type TCPConn struct{ stream }
 
-// wrap makes a TCPConn in runtime mode.
-func (s *Stack) wrap(tc *stdnet.TCPConn, network string) *TCPConn {
-	c := &TCPConn{rt: &runtimeConn{std: tc, stack: s}, network: network}
-	if a, ok := tc.LocalAddr().(*TCPAddr); ok {
-		c.local.Store(a)
-	}
-	if a, ok := tc.RemoteAddr().(*TCPAddr); ok {
-		c.remote.Store(a)
-	}
+// wrapTCP makes a TCPConn in runtime mode.
+func (s *Stack) wrapTCP(tc *stdnet.TCPConn, network string) *TCPConn {
+	c := new(TCPConn)
+	c.wrap(s, tc, network)
 	return c
 }
 
 // newEngineConn makes a TCPConn in engine mode.
 func newEngineConn(pc *proactor.Conn, network string) *TCPConn {
-	c := &TCPConn{network: network}
+	c := new(TCPConn)
+	c.network = network
 	c.conn.Store(pc)
 	return c
 }
 
-func (c *TCPConn) ok() bool { return c != nil && (c.rt != nil || c.conn.Load() != nil) }
-
-// Read reads what has arrived, at least one byte, and waits for it until the read deadline. At the end of the stream it
-// returns a bare io.EOF.
-func (c *TCPConn) Read(b []byte) (int, error) {
-	if !c.ok() {
-		return 0, syscall.EINVAL
-	}
-	if pc := c.conn.Load(); pc != nil {
-		n, err := pc.Read(b)
-		if err != nil {
-			err = c.opError("read", err)
-		}
-		return n, err
-	}
-	return c.readRuntime(b)
-}
-
-// Write writes all of b, or returns how much of it was written and why not the rest.
-func (c *TCPConn) Write(b []byte) (int, error) {
-	if !c.ok() {
-		return 0, syscall.EINVAL
-	}
-	if pc := c.conn.Load(); pc != nil {
-		n, err := pc.Write(b)
-		if err != nil {
-			err = c.opError("write", err)
-		}
-		return n, err
-	}
-	return c.writeRuntime(b)
-}
-
-// ReadLease is Read that hands over the engine's buffer with what has arrived, instead of copying it. The caller
-// releases it, soon: it is one of the worker's receive buffers. In runtime mode it moves the connection to the engine.
-func (c *TCPConn) ReadLease() (buffers.Lease, error) {
-	if !c.ok() {
-		return buffers.Lease{}, syscall.EINVAL
-	}
-	pc := c.conn.Load()
-	if pc == nil {
-		if c.toEngine() != nil {
-			return c.readWrapped()
-		}
-		pc = c.conn.Load()
-	}
-	l, err := pc.ReadLease()
-	if err != nil {
-		err = c.opError("read", err)
-	}
-	return l, err
-}
-
-// WriteLease writes the bytes of l like Write, and releases l in any case.
-func (c *TCPConn) WriteLease(l buffers.Lease) error {
-	_, err := c.Write(l.Bytes())
-	l.Release()
-	return err
-}
-
-// Close closes the connection: whoever waits on it returns ErrClosed. A second Close returns ErrClosed as well.
-func (c *TCPConn) Close() error {
-	if !c.ok() {
-		return syscall.EINVAL
-	}
-	if pc := c.engineConn(); pc != nil {
-		return c.opError("close", pc.Close())
-	}
-	return c.closeRuntime()
-}
-
-// CloseRead shuts the reading side down: a Read that waits returns io.EOF.
-func (c *TCPConn) CloseRead() error {
-	if !c.ok() {
-		return syscall.EINVAL
-	}
-	if c.engineConn() == nil {
-		if err := c.rt.std.CloseRead(); err == nil || !c.thrownOut(err) {
-			return err
-		}
-	}
-	return c.opError("close", c.conn.Load().CloseRead())
-}
-
-// CloseWrite shuts the writing side down: the peer reads to the end of the stream.
-func (c *TCPConn) CloseWrite() error {
-	if !c.ok() {
-		return syscall.EINVAL
-	}
-	if c.engineConn() == nil {
-		if err := c.rt.std.CloseWrite(); err == nil || !c.thrownOut(err) {
-			return err
-		}
-	}
-	return c.opError("close", c.conn.Load().CloseWrite())
-}
-
-// SetDeadline sets both deadlines. A zero time means none; a past one ends at once whatever waits.
-func (c *TCPConn) SetDeadline(t time.Time) error { return c.setDeadline(t, readSide|writeSide) }
-
-// SetReadDeadline sets the deadline of Read, also of one that waits already.
-func (c *TCPConn) SetReadDeadline(t time.Time) error { return c.setDeadline(t, readSide) }
-
-// SetWriteDeadline sets the deadline of Write, also of one that waits already. A Write that fails may have written part.
-func (c *TCPConn) SetWriteDeadline(t time.Time) error { return c.setDeadline(t, writeSide) }
-
-// side names the halves of a connection.
-type side uint8
-
-const (
-	readSide side = 1 << iota
-	writeSide
-)
-
-func (c *TCPConn) setDeadline(t time.Time, s side) error {
-	if !c.ok() {
-		return syscall.EINVAL
-	}
-	if pc := c.conn.Load(); pc != nil {
-		return c.ownError("set", setDeadline(pc, t, s))
-	}
-	return c.deadlineRuntime(t, s)
-}
-
-// deadliner is what both modes can do.
-type deadliner interface {
-	SetDeadline(time.Time) error
-	SetReadDeadline(time.Time) error
-	SetWriteDeadline(time.Time) error
-}
-
-func setDeadline(d deadliner, t time.Time, s side) error {
-	switch s {
-	case readSide:
-		return d.SetReadDeadline(t)
-	case writeSide:
-		return d.SetWriteDeadline(t)
-	}
-	return d.SetDeadline(t)
-}
-
-// LocalAddr is the connection's own address, a *TCPAddr that all calls share; do not modify it.
-func (c *TCPConn) LocalAddr() Addr { return c.address(true) }
-
-// RemoteAddr is the peer's address, a *TCPAddr that all calls share; do not modify it.
-func (c *TCPConn) RemoteAddr() Addr { return c.address(false) }
-
-// address returns an address, and keeps it at its first use: most handlers never ask.
-func (c *TCPConn) address(local bool) Addr {
-	if !c.ok() {
-		return nil
-	}
-	cache := &c.remote
-	if local {
-		cache = &c.local
-	}
-	if a := cache.Load(); a != nil {
-		return a
-	}
-	pc := c.conn.Load()
-	if pc == nil {
-		return nil
-	}
-	raw := pc.RemoteAddr()
-	if local {
-		raw = pc.LocalAddr()
-	}
-	a := tcpAddr(raw)
-	if a == nil {
-		return nil
-	}
-	if !cache.CompareAndSwap(nil, a) {
-		a = cache.Load()
-	}
-	return a
-}
-
-// tcpAddr converts an address; zones are named as the standard library does, by their interface.
-func tcpAddr(a proactor.Addr) *TCPAddr {
-	ap := a.AddrPort()
-	if !ap.IsValid() {
-		return nil
-	}
-	t := &TCPAddr{IP: ap.Addr().AsSlice(), Port: int(ap.Port())}
-	if z := a.Zone(); z != 0 {
-		t.Zone = strconv.FormatUint(uint64(z), 10)
-		if ifi, err := stdnet.InterfaceByIndex(int(z)); err == nil {
-			t.Zone = ifi.Name
-		}
-	}
-	return t
-}
+// stdTCP is the standard library's connection of a TCPConn in runtime mode.
+func (r *runtimeConn) stdTCP() *stdnet.TCPConn { return r.std.(*stdnet.TCPConn) }
 
 var _ Conn = (*TCPConn)(nil)

@@ -25,6 +25,10 @@ func (l *loop) broke(err error) {
 	for _, c := range l.all() {
 		c.broke(err)
 	}
+	for _, c := range l.allPackets() {
+		c.broke(err)
+	}
+	l.brokeCalls()
 }
 
 func (a *Acceptor) broke(err error) {
@@ -43,6 +47,9 @@ func (c *Conn) broke(err error) {
 	}
 	if c.sendOn {
 		c.send, c.sendOn = nil, false
+	}
+	if p := c.polls; p != nil {
+		p.inOn, p.outOn = false, false
 	}
 	if len(c.out) > 0 { // a Write that is in its direct system call finds werr afterwards
 		c.sendDone()

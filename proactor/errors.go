@@ -14,6 +14,9 @@ var ErrClosed = net.ErrClosed
 // ErrWriteQueueFull is returned by Conn.Send when the peer reads too slowly and Config.WriteQueue bytes wait already.
 var ErrWriteQueueFull = errors.New("write queue full: the peer reads more slowly than is sent; wait for it, or raise Config.WriteQueue")
 
+// ErrBroken means that a worker's backend broke while it performed operations, so that nothing is known of them.
+var ErrBroken = errors.New("the backend broke; what was in flight is unknown")
+
 // ErrShutdown is returned for new work on an Engine that is shutting down.
 var ErrShutdown = errors.New("engine is shut down")
 

@@ -158,9 +158,12 @@ func (r *Reactor) serve(f *file) {
 
 func (r *Reactor) stepOut(f *file, t *task) {
 	ended := false
-	if t.op.Kind == op.Connect {
+	switch t.op.Kind {
+	case op.Connect:
 		ended = r.connect(f, t)
-	} else {
+	case op.SendMsg:
+		ended = r.sendMsg(f, t)
+	default:
 		ended = r.send(f, t)
 	}
 	if ended {
@@ -174,6 +177,10 @@ func (r *Reactor) stepIn(f *file, t *task) {
 		r.recv(f, t)
 	case op.RecvInto:
 		r.recvInto(f, t)
+	case op.RecvMsg:
+		r.recvMsg(f, t)
+	case op.RecvMsgInto:
+		r.recvMsgInto(f, t)
 	default:
 		r.accept(f, t)
 	}

@@ -39,6 +39,7 @@ type Reactor struct {
 
 	// Kept here because on the stack they would escape to the heap.
 	comp    op.Completion
+	msg     scratch
 	ctl     unix.EpollEvent
 	pollfd  unix.PollFd
 	timeout unix.Timespec
@@ -124,7 +125,7 @@ func (r *Reactor) Submit(o *op.Op) error {
 	if r.closed || r.broken != nil {
 		return op.ErrClosed
 	}
-	if o.Kind > op.Fsync {
+	if o.Kind > op.SendMsg {
 		return fmt.Errorf("reactorfallback: operation of kind %d (%v) is not known here", o.Kind, o.Kind)
 	}
 	t := r.begin(o)
@@ -132,7 +133,7 @@ func (r *Reactor) Submit(o *op.Op) error {
 		r.settle(t, 0, 0)
 		return nil
 	}
-	if o.Kind >= op.Read {
+	if o.Kind >= op.Read && o.Kind <= op.Fsync {
 		r.pool.submit(t)
 		return nil
 	}
@@ -146,6 +147,8 @@ func (r *Reactor) Submit(o *op.Op) error {
 	switch o.Kind {
 	case op.Send:
 		r.submitSend(f, t)
+	case op.SendMsg:
+		r.submitSendMsg(f, t)
 	case op.Connect:
 		r.submitConnect(f, t)
 	case op.Poll:

@@ -116,7 +116,7 @@ func (r *Reactor) finish(t *task) {
 
 // tell delivers c. The completion lives in the Reactor because one on the stack would escape to the heap.
 func (r *Reactor) tell(o *op.Op, c op.Completion) {
-	if c.Errno == syscall.ENOBUFS && o.Kind == op.Recv {
+	if c.Errno == syscall.ENOBUFS && (o.Kind == op.Recv || o.Kind == op.RecvMsg) {
 		r.count.NoBuffers++
 	}
 	r.count.Completed++

@@ -62,7 +62,7 @@ const checkEvery = 256
 
 // Fold runs s and combines its values: f(… f(f(a, first), second) …, last). When s fails it returns what it had.
 func Fold[T, A any](ctx context.Context, s Stream[T], a A, f func(A, T) A) (A, error) {
-	x, n := a, 0
+	x, n := a, uint(0)
 	err := s(ctx, func(v T) bool {
 		x = f(x, v)
 		n++
@@ -82,7 +82,7 @@ func ended(ctx context.Context, err error) error {
 // ForEach runs s and calls f for each value until it returns an error, which ends the run and is returned.
 func (s Stream[T]) ForEach(ctx context.Context, f func(T) error) error {
 	var failed error
-	n := 0
+	n := uint(0) // unsigned: the remainder costs one instruction
 	err := s(ctx, func(v T) bool {
 		if failed = f(v); failed != nil {
 			return false
@@ -128,7 +128,7 @@ func (s Stream[T]) First(ctx context.Context) (v T, ok bool, err error) {
 //		if err != nil { … }
 func (s Stream[T]) Seq(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		stopped, n := false, 0
+		stopped, n := false, uint(0)
 		err := s(ctx, func(v T) bool {
 			n++
 			stopped = !yield(v, nil)

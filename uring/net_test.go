@@ -254,6 +254,12 @@ func TestRecvMultishotAndExhaustion(t *testing.T) {
 	}
 	require.NoError(t, unix.Shutdown(y, unix.SHUT_WR))
 	c = one(t, r, 1)
+	if c.Res == res(syscall.ENOBUFS) {
+		// Older kernels (6.1) go round once more at once, while no buffer is there.
+		require.False(t, c.More())
+		arm()
+		c = one(t, r, 1)
+	}
 	require.Zero(t, c.Res, "end of file")
 	require.False(t, c.More())
 }

@@ -12,7 +12,7 @@ type Kind uint8
 const (
 	// Nop completes with 0.
 	Nop Kind = iota
-	// Accept is multishot: each completion carries a new descriptor (close-on-exec, in the backend's file mode).
+	// Accept is multishot: each completion carries a new descriptor (close-on-exec, non-blocking).
 	Accept
 	// Connect connects FD to the address in Buf.
 	Connect
@@ -35,12 +35,23 @@ const (
 	Writev
 	// Fsync is fsync(2) of FD, with Events 1 fdatasync(2).
 	Fsync
+	// RecvMsg is multishot recvmsg(2) for datagrams: each completion carries a Lease with a MsgHead, the room for the
+	// name, the room for control data, and the payload; Result is the length of all. Of Msg only Namelen and Controllen
+	// count, which are that room and must not change while in flight. A datagram that does not fit into what is left of
+	// the buffer is cut off, and MsgHead.Flags says so.
+	RecvMsg
+	// RecvMsgInto is recvmsg(2) once, into what Msg points to; it fills in Msg's lengths and Flags as the system call
+	// does. Events are the call's flags. A result of 0 may be an empty datagram.
+	RecvMsgInto
+	// SendMsg is sendmsg(2) once, of what Msg points to. Events are the call's flags. For datagrams: what is sent in
+	// part of a stream is not continued.
+	SendMsg
 
 	kindCount
 )
 
 var kindNames = [kindCount]string{"nop", "accept", "connect", "recv", "recv-into", "send", "poll",
-	"read", "write", "readv", "writev", "fsync"}
+	"read", "write", "readv", "writev", "fsync", "recvmsg", "recvmsg-into", "sendmsg"}
 
 func (k Kind) String() string {
 	if k < kindCount {
@@ -55,11 +66,12 @@ type Op struct {
 	// submit and cancel on the same backend.
 	Done Completer
 	// Buf is what Send and Write send, what RecvInto and Read fill, or the peer of a Connect: a struct sockaddr as the
-	// kernel takes it.
+	// kernel takes it. For the kinds with Msg in their name it is set by SetMsg.
 	Buf []byte
 	// FD is the descriptor operated on.
 	FD int32
-	// Events is what a Poll waits for, as in epoll_ctl(2); the kinds for files have their flags in it.
+	// Events is what a Poll waits for, as in epoll_ctl(2); the kinds for files have their flags in it, RecvMsgInto and
+	// SendMsg the MSG_ flags.
 	Events uint32
 	// Off is the position in a file.
 	Off int64

@@ -130,6 +130,7 @@ type watched struct {
 	r       *rig
 	got     []told
 	data    []byte          // received so far
+	msgs    []gotMsg        // by a RecvMsg
 	keep    bool            // keep the leases
 	leases  []buffers.Lease // kept
 	on      func(told)      // called last
@@ -160,8 +161,9 @@ func (w *watched) Complete(o *op.Op, c *op.Completion) {
 	r.Equal(1, w.pending, "completion after the terminal one")
 	r.Equal(c.More, o.InFlight(), "More and InFlight disagree")
 	r.False(c.More && c.Errno != 0, "an error must be terminal: %v", c.Errno)
-	r.False(c.More && w.Kind != op.Accept && w.Kind != op.Recv, "More on a %v", w.Kind)
-	r.Equal(w.Kind == op.Recv && c.Errno == 0 && c.Result > 0, c.Lease.Valid(), "lease")
+	receives := w.Kind == op.Recv || w.Kind == op.RecvMsg
+	r.False(c.More && w.Kind != op.Accept && !receives, "More on a %v", w.Kind)
+	r.Equal(receives && c.Errno == 0 && c.Result > 0, c.Lease.Valid(), "lease")
 	w.inside = true
 	defer func() { w.inside = false }()
 	w.takeLease(c)
@@ -169,7 +171,7 @@ func (w *watched) Complete(o *op.Op, c *op.Completion) {
 	if !c.More {
 		w.pending = 0
 		again = o.Again(c)
-		multi := w.Kind == op.Accept || w.Kind == op.Recv && c.Result > 0
+		multi := w.Kind == op.Accept || receives && c.Result > 0
 		if again || multi && c.Errno == 0 && !o.Cancelled() {
 			r.submit(w)
 		}
@@ -188,7 +190,11 @@ func (w *watched) takeLease(c *op.Completion) {
 		return
 	}
 	w.r.Equal(int(c.Result), c.Lease.Len())
-	w.data = append(w.data, c.Lease.Bytes()...)
+	if w.Kind == op.RecvMsg {
+		w.takeMsg(c.Lease.Bytes())
+	} else {
+		w.data = append(w.data, c.Lease.Bytes()...)
+	}
 	if w.keep {
 		w.leases = append(w.leases, c.Lease)
 	} else {

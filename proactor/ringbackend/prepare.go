@@ -13,7 +13,7 @@ func prepare(s *uring.SQE, o *op.Op) {
 	fd := int(o.FD)
 	switch o.Kind {
 	case op.Accept:
-		s.PrepAcceptMultishot(fd, unix.SOCK_CLOEXEC)
+		s.PrepAcceptMultishot(fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 	case op.Connect:
 		s.PrepConnect(fd, o.Buf)
 	case op.Recv:
@@ -24,6 +24,12 @@ func prepare(s *uring.SQE, o *op.Op) {
 		s.PrepSend(fd, o.Buf, unix.MSG_NOSIGNAL|unix.MSG_WAITALL)
 	case op.Poll:
 		s.PrepPollAdd(fd, o.Events)
+	case op.RecvMsg:
+		s.PrepRecvMsgMultishot(fd, o.Msg(), bufferGroup, 0)
+	case op.RecvMsgInto:
+		s.PrepRecvMsg(fd, o.Msg(), o.Events)
+	case op.SendMsg:
+		s.PrepSendMsg(fd, o.Msg(), o.Events|unix.MSG_NOSIGNAL)
 	case op.Nop:
 		s.PrepNop()
 	default:
@@ -32,4 +38,4 @@ func prepare(s *uring.SQE, o *op.Op) {
 }
 
 // known reports whether prepare knows k.
-func known(k op.Kind) bool { return k <= op.Fsync }
+func known(k op.Kind) bool { return k <= op.SendMsg }

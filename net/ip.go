@@ -1,0 +1,108 @@
+//go:build linux
+
+package net
+
+import (
+	stdnet "net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// IPConn is a raw IP socket. All methods are safe from any goroutine.
+type IPConn struct {
+	std   *stdnet.IPConn
+	stack *Stack
+}
+
+func (s *Stack) wrapIP(c *stdnet.IPConn) *IPConn { return &IPConn{std: c, stack: s} }
+
+// Read reads a packet of a connected socket; what does not fit into b is lost.
+func (c *IPConn) Read(b []byte) (int, error) { return c.std.Read(b) }
+
+// Write sends a packet to the address that the socket is connected to.
+func (c *IPConn) Write(b []byte) (int, error) { return c.std.Write(b) }
+
+// Close closes the socket: whoever waits on it returns ErrClosed.
+func (c *IPConn) Close() error { return c.std.Close() }
+
+// LocalAddr is the socket's own address, which all calls share; do not modify it.
+func (c *IPConn) LocalAddr() Addr { return c.std.LocalAddr() }
+
+// RemoteAddr is the address that the socket is connected to, which all calls share; do not modify it.
+func (c *IPConn) RemoteAddr() Addr { return c.std.RemoteAddr() }
+
+// SetDeadline sets both deadlines; a zero time means none.
+func (c *IPConn) SetDeadline(t time.Time) error { return c.std.SetDeadline(t) }
+
+// SetReadDeadline sets the deadline of reads, also of those that wait already.
+func (c *IPConn) SetReadDeadline(t time.Time) error { return c.std.SetReadDeadline(t) }
+
+// SetWriteDeadline sets the deadline of writes, also of those that wait already.
+func (c *IPConn) SetWriteDeadline(t time.Time) error { return c.std.SetWriteDeadline(t) }
+
+// SetReadBuffer sets the size of the operating system's receive buffer in bytes.
+func (c *IPConn) SetReadBuffer(bytes int) error { return c.std.SetReadBuffer(bytes) }
+
+// SetWriteBuffer sets the size of the operating system's send buffer in bytes.
+func (c *IPConn) SetWriteBuffer(bytes int) error { return c.std.SetWriteBuffer(bytes) }
+
+// SyscallConn gives access to the descriptor.
+func (c *IPConn) SyscallConn() (syscall.RawConn, error) { return c.std.SyscallConn() }
+
+// File returns a copy of the descriptor, which the caller closes.
+func (c *IPConn) File() (*os.File, error) { return c.std.File() }
+
+// ReadFrom reads a packet and says who sent it; an IPv4 header is taken off.
+func (c *IPConn) ReadFrom(b []byte) (int, Addr, error) { return c.std.ReadFrom(b) }
+
+// ReadFromIP is ReadFrom with the address's own type.
+func (c *IPConn) ReadFromIP(b []byte) (int, *IPAddr, error) { return c.std.ReadFromIP(b) }
+
+// ReadMsgIP reads a packet with its control messages; see the standard library's.
+func (c *IPConn) ReadMsgIP(b, oob []byte) (n, oobn, flags int, addr *IPAddr, err error) {
+	return c.std.ReadMsgIP(b, oob)
+}
+
+// WriteTo sends a packet to addr, an *IPAddr.
+func (c *IPConn) WriteTo(b []byte, addr Addr) (int, error) { return c.std.WriteTo(b, addr) }
+
+// WriteToIP is WriteTo with the address's own type.
+func (c *IPConn) WriteToIP(b []byte, addr *IPAddr) (int, error) { return c.std.WriteToIP(b, addr) }
+
+// WriteMsgIP sends a packet with control messages; see the standard library's.
+func (c *IPConn) WriteMsgIP(b, oob []byte, addr *IPAddr) (n, oobn int, err error) {
+	return c.std.WriteMsgIP(b, oob, addr)
+}
+
+// DialIP connects to raddr from laddr, which may be nil, on ip, ip4 or ip6 with a protocol ("ip4:icmp").
+func (s *Stack) DialIP(network string, laddr, raddr *IPAddr) (*IPConn, error) {
+	return s.ownIP(stdnet.DialIP(network, laddr, raddr))
+}
+
+// ListenIP opens a socket on laddr, on ip, ip4 or ip6 with a protocol ("ip4:icmp").
+func (s *Stack) ListenIP(network string, laddr *IPAddr) (*IPConn, error) {
+	return s.ownIP(stdnet.ListenIP(network, laddr))
+}
+
+func (s *Stack) ownIP(c *stdnet.IPConn, err error) (*IPConn, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s.wrapIP(c), nil
+}
+
+// DialIP connects to raddr from laddr, which may be nil, on ip, ip4 or ip6 with a protocol ("ip4:icmp").
+func DialIP(network string, laddr, raddr *IPAddr) (*IPConn, error) {
+	return defaultStack.DialIP(network, laddr, raddr)
+}
+
+// ListenIP opens a socket on laddr, on ip, ip4 or ip6 with a protocol ("ip4:icmp").
+func ListenIP(network string, laddr *IPAddr) (*IPConn, error) {
+	return defaultStack.ListenIP(network, laddr)
+}
+
+var (
+	_ Conn       = (*IPConn)(nil)
+	_ PacketConn = (*IPConn)(nil)
+)
