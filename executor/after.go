@@ -87,7 +87,7 @@ func (a *Alarm) Wait(ctx context.Context) error {
 	c := new(Choice)
 	c.Prepare()
 	a.Subscribe(c, 0)
-	err := c.waiter.WaitContext(ctx, func() bool { return c.Claim(1) })
+	_, err := c.WaitContext(ctx)
 	a.Unsubscribe(c, 0)
 	return err
 }

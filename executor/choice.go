@@ -1,6 +1,10 @@
 package executor
 
-import "sync/atomic"
+import (
+	"context"
+	"math"
+	"sync/atomic"
+)
 
 // Choice is one wait for the first of several events, of which exactly one is taken: what a select waits with.
 //
@@ -45,6 +49,20 @@ func (c *Choice) Wake() { c.waiter.Wake() }
 func (c *Choice) Wait() int {
 	c.waiter.Wait()
 	return int(c.won.Swap(choiceClosed) - choiceFirst)
+}
+
+// WaitContext is Wait that gives up when ctx ends first: c is claimed by nobody else then, and it returns
+// context.Cause(ctx).
+func (c *Choice) WaitContext(ctx context.Context) (int, error) {
+	if ctx.Done() == nil {
+		return c.Wait(), nil
+	}
+	err := c.waiter.WaitContext(ctx, func() bool { return c.Claim(math.MaxInt32 - int(choiceFirst)) })
+	won := int(c.won.Swap(choiceClosed) - choiceFirst)
+	if err != nil {
+		return -1, err
+	}
+	return won, nil
 }
 
 // Source is an event that a Choice can wait for: a future, a timer, the end of a context. It stays "happened" once it

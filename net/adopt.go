@@ -4,6 +4,7 @@ package net
 
 import (
 	"errors"
+	stdnet "net"
 	"sync"
 	"syscall"
 	"time"
@@ -132,6 +133,9 @@ func (r *runtimeConn) move(e *proactor.Engine) (*proactor.Conn, runtimeState, er
 	if err != nil {
 		unix.Close(fd)
 		return nil, stateClosed, err
+	}
+	if _, unixSocket := r.std.(*stdnet.UnixConn); unixSocket {
+		pc.NoReadAhead()
 	}
 	return pc, stateEngine, nil
 }

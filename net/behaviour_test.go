@@ -22,52 +22,56 @@ var past = time.Unix(1, 0)
 func soon() time.Time { return time.Now().Add(30 * time.Millisecond) }
 
 func TestClosed(t *testing.T) {
-	for _, network := range []string{"tcp", "tcp4"} {
-		compare(t, func(r *record) {
-			c, _ := r.pair(network)
-			raw, err := c.SyscallConn()
-			r.err("syscallconn", err)
-			r.err("close", c.Close())
-			b := make([]byte, 8)
-			n, err := c.Read(b)
-			r.note("read", int64(n), err)
-			n, err = c.Read(nil)
-			r.note("read nothing", int64(n), err)
-			n, err = c.Write(b)
-			r.note("write", int64(n), err)
-			n, err = c.Write(nil)
-			r.note("write nothing", int64(n), err)
-			r.err("close again", c.Close())
-			r.err("deadline", c.SetDeadline(soon()))
-			r.err("read deadline", c.SetReadDeadline(soon()))
-			r.err("write deadline", c.SetWriteDeadline(time.Time{}))
-			r.err("close read", c.CloseRead())
-			r.err("close write", c.CloseWrite())
-			r.err("linger", c.SetLinger(1))
-			r.err("keep-alive", c.SetKeepAlive(true))
-			r.err("keep-alive period", c.SetKeepAlivePeriod(time.Second))
-			r.err("keep-alive config", c.SetKeepAliveConfig(KeepAliveConfig{Enable: true}))
-			r.err("no delay", c.SetNoDelay(true))
-			r.err("read buffer", c.SetReadBuffer(4096))
-			r.err("write buffer", c.SetWriteBuffer(4096))
-			_, err = c.File()
-			r.err("file", err)
-			_, err = c.MultipathTCP()
-			r.err("multipath", err)
-			r.err("raw control", raw.Control(func(uintptr) {}))
-			r.err("raw read", raw.Read(func(uintptr) bool { return true }))
-			r.err("raw write", raw.Write(func(uintptr) bool { return true }))
-			m, err := c.WriteTo(io.Discard)
-			r.note("write to", m, err)
-			m, err = c.ReadFrom(strings.NewReader("hello"))
-			r.note("read from", m, err)
-		})
-	}
+	compareStreams(t, func(r *record, network string) {
+		c, _ := r.pair(network)
+		raw, err := c.SyscallConn()
+		r.err("syscallconn", err)
+		r.err("close", c.Close())
+		b := make([]byte, 8)
+		n, err := c.Read(b)
+		r.note("read", int64(n), err)
+		n, err = c.Read(nil)
+		r.note("read nothing", int64(n), err)
+		n, err = c.Write(b)
+		r.note("write", int64(n), err)
+		n, err = c.Write(nil)
+		r.note("write nothing", int64(n), err)
+		r.err("close again", c.Close())
+		r.err("deadline", c.SetDeadline(soon()))
+		r.err("read deadline", c.SetReadDeadline(soon()))
+		r.err("write deadline", c.SetWriteDeadline(time.Time{}))
+		r.err("close read", c.CloseRead())
+		r.err("close write", c.CloseWrite())
+		r.err("read buffer", c.SetReadBuffer(4096))
+		r.err("write buffer", c.SetWriteBuffer(4096))
+		_, err = c.File()
+		r.err("file", err)
+		r.err("raw control", raw.Control(func(uintptr) {}))
+		r.err("raw read", raw.Read(func(uintptr) bool { return true }))
+		r.err("raw write", raw.Write(func(uintptr) bool { return true }))
+		if tc, ok := c.(tcpConn); ok {
+			closedTCP(r, tc)
+		}
+	})
+}
+
+func closedTCP(r *record, c tcpConn) {
+	r.err("linger", c.SetLinger(1))
+	r.err("keep-alive", c.SetKeepAlive(true))
+	r.err("keep-alive period", c.SetKeepAlivePeriod(time.Second))
+	r.err("keep-alive config", c.SetKeepAliveConfig(KeepAliveConfig{Enable: true}))
+	r.err("no delay", c.SetNoDelay(true))
+	_, err := c.MultipathTCP()
+	r.err("multipath", err)
+	m, err := c.WriteTo(io.Discard)
+	r.note("write to", m, err)
+	m, err = c.ReadFrom(strings.NewReader("hello"))
+	r.note("read from", m, err)
 }
 
 func TestOptions(t *testing.T) {
 	compare(t, func(r *record) {
-		c, _ := r.pair("tcp")
+		c, _ := r.tcpPair()
 		r.err("linger", c.SetLinger(1))
 		r.err("linger", c.SetLinger(-1))
 		r.err("keep-alive", c.SetKeepAlive(false))
@@ -82,8 +86,8 @@ func TestOptions(t *testing.T) {
 }
 
 func TestDeadlines(t *testing.T) {
-	compare(t, func(r *record) {
-		c, s := r.pair("tcp")
+	compareStreams(t, func(r *record, network string) {
+		c, s := r.pair(network)
 		b := make([]byte, 8)
 		_, err := s.Write([]byte("hello"))
 		r.err("peer's write", err)
@@ -102,9 +106,8 @@ func TestDeadlines(t *testing.T) {
 		n, err = c.Write(b)
 		r.note("write, no deadline", int64(n), err)
 		r.err("write buffer", c.SetWriteBuffer(4096))
-		large := make([]byte, 64<<20)
 		r.err("expiring", c.SetWriteDeadline(time.Now().Add(200*time.Millisecond)))
-		n, err = c.Write(large)
+		n, err = fill(c, network)
 		require.Greater(r.t, n, 0)
 		r.err("write", err)
 		n, err = c.Write(b)
@@ -112,9 +115,26 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
+// large is more than any socket takes. It is there before a deadline is set: to make it takes time.
+var large = make([]byte, 64<<20)
+
+// fill writes until the peer, which does not read, would have to. A packet cannot be larger than what it fits into.
+func fill(c Conn, network string) (n int, err error) {
+	p := large
+	if network == "unixpacket" {
+		p = p[:4096]
+	}
+	for err == nil {
+		var m int
+		m, err = c.Write(p)
+		n += m
+	}
+	return n, err
+}
+
 func TestDeadlineWhileWaiting(t *testing.T) {
-	compare(t, func(r *record) {
-		c, s := r.pair("tcp")
+	compareStreams(t, func(r *record, network string) {
+		c, s := r.pair(network)
 		for range 3 {
 			read := make(chan error, 1)
 			go func() {
@@ -135,8 +155,8 @@ func TestDeadlineWhileWaiting(t *testing.T) {
 }
 
 func TestCloseWhileWaiting(t *testing.T) {
-	compare(t, func(r *record) {
-		c, _ := r.pair("tcp")
+	compareStreams(t, func(r *record, network string) {
+		c, _ := r.pair(network)
 		read, write := make(chan error, 1), make(chan error, 1)
 		began := make(chan bool, 2)
 		go func() {
@@ -146,7 +166,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 		}()
 		go func() {
 			began <- true
-			_, err := c.Write(make([]byte, 64<<20))
+			_, err := fill(c, network)
 			write <- err
 		}()
 		<-began
@@ -159,8 +179,8 @@ func TestCloseWhileWaiting(t *testing.T) {
 }
 
 func TestEndOfStream(t *testing.T) {
-	compare(t, func(r *record) {
-		c, s := r.pair("tcp")
+	compareStreams(t, func(r *record, network string) {
+		c, s := r.pair(network)
 		b := make([]byte, 8)
 		_, err := s.Write([]byte("bye"))
 		r.err("peer's write", err)
@@ -186,8 +206,8 @@ func TestEndOfStream(t *testing.T) {
 }
 
 func TestCloseRead(t *testing.T) {
-	compare(t, func(r *record) {
-		c, _ := r.pair("tcp")
+	compareStreams(t, func(r *record, network string) {
+		c, _ := r.pair(network)
 		read := make(chan error, 1)
 		go func() {
 			_, err := c.Read(make([]byte, 8))
@@ -259,6 +279,15 @@ func TestReset(t *testing.T) {
 			n, err = c.Read(make([]byte, 8))
 			r.note("read", int64(n), err)
 		},
+		"write nothing": func(r *record, c, s tcpConn) {
+			reset(r, c, s)
+			for range 2 {
+				n, err := c.Write(nil)
+				r.note("write nothing", int64(n), err)
+				n, err = c.Read(nil)
+				r.note("read nothing", int64(n), err)
+			}
+		},
 		"read twice": func(r *record, c, s tcpConn) {
 			reset(r, c, s)
 			n, err := c.Read(make([]byte, 8))
@@ -269,7 +298,7 @@ func TestReset(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			compare(t, func(r *record) {
-				c, s := r.pair("tcp")
+				c, s := r.tcpPair()
 				body(r, c, s)
 			})
 		})
@@ -349,8 +378,8 @@ func TestListenerErrors(t *testing.T) {
 func TestCopies(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
 	compare(t, func(r *record) {
-		c, s := r.pair("tcp")
-		c2, s2 := r.pair("tcp")
+		c, s := r.tcpPair()
+		c2, s2 := r.tcpPair()
 		sent := make(chan error, 1)
 		go func() {
 			_, err := c.ReadFrom(bytes.NewReader(data))

@@ -10,6 +10,7 @@ import (
 	stdnet "net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,35 +28,54 @@ type api struct {
 	listen   func(network, address string) (Listener, error)
 	dialTCP  func(network string, laddr, raddr *TCPAddr) (Conn, error)
 	listenOn func(network string, laddr *TCPAddr) (Listener, error)
+	fileConn func(*os.File) (Conn, error)
 }
 
-// tcpConn is what both TCPConns can do.
-type tcpConn interface {
+// streamConn is what TCPConn and UnixConn of both packages can do.
+type streamConn interface {
 	Conn
-	io.ReaderFrom
-	io.WriterTo
 	syscall.Conn
 	CloseRead() error
 	CloseWrite() error
 	File() (*os.File, error)
+	SetReadBuffer(int) error
+	SetWriteBuffer(int) error
+}
+
+// tcpConn is what both TCPConns can do.
+type tcpConn interface {
+	streamConn
+	io.ReaderFrom
+	io.WriterTo
 	MultipathTCP() (bool, error)
 	SetKeepAlive(bool) error
 	SetKeepAliveConfig(KeepAliveConfig) error
 	SetKeepAlivePeriod(time.Duration) error
 	SetLinger(int) error
 	SetNoDelay(bool) error
-	SetReadBuffer(int) error
-	SetWriteBuffer(int) error
+}
+
+// unixConn is what both UnixConns can do.
+type unixConn interface {
+	streamConn
+	PacketConn
+	ReadFromUnix([]byte) (int, *UnixAddr, error)
+	WriteToUnix([]byte, *UnixAddr) (int, error)
+	ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *UnixAddr, err error)
+	WriteMsgUnix(b, oob []byte, addr *UnixAddr) (n, oobn int, err error)
 }
 
 var (
 	_ tcpConn = (*TCPConn)(nil)
 	_ tcpConn = (*stdnet.TCPConn)(nil)
+
+	_ unixConn = (*UnixConn)(nil)
+	_ unixConn = (*stdnet.UnixConn)(nil)
 )
 
 func stdAPI() api {
 	return api{
-		dial: stdnet.Dial, timeout: stdnet.DialTimeout, listen: stdnet.Listen,
+		fileConn: stdnet.FileConn, dial: stdnet.Dial, timeout: stdnet.DialTimeout, listen: stdnet.Listen,
 		context: new(stdnet.Dialer).DialContext,
 		dialTCP: func(network string, l, r *TCPAddr) (Conn, error) {
 			c, err := stdnet.DialTCP(network, l, r)
@@ -70,7 +90,7 @@ func stdAPI() api {
 
 func ourAPI(s *Stack) api {
 	return api{
-		dial: s.Dial, timeout: s.DialTimeout, listen: s.Listen,
+		fileConn: s.FileConn, dial: s.Dial, timeout: s.DialTimeout, listen: s.Listen,
 		context: s.Dialer(Dialer{}).DialContext,
 		dialTCP: func(network string, l, r *TCPAddr) (Conn, error) {
 			c, err := s.DialTCP(network, l, r)
@@ -99,7 +119,11 @@ func (r *record) note(what string, n int64, err error) {
 	if n >= 0 {
 		line += fmt.Sprintf("n=%d ", n)
 	}
-	r.lines = append(r.lines, line+r.describe(err))
+	line += r.describe(err)
+	if r.names != nil {
+		line = r.names.Replace(line)
+	}
+	r.lines = append(r.lines, line)
 }
 
 // err takes down an error.
@@ -136,15 +160,34 @@ func (r *record) describe(err error) string {
 		}
 	}
 	s += fmt.Sprintf(" is-canceled=%v", errors.Is(err, context.Canceled))
-	if r.names != nil {
-		s = r.names.Replace(s)
-	}
 	return s
 }
 
+// The networks with streams; "abstract" is unix with a name that is no file.
+var streamNetworks = []string{"tcp", "tcp4", "tcp6", "unix", "abstract", "unixpacket"}
+
+// address is one to listen on.
+func (r *record) address(network string) (string, string) {
+	switch network {
+	case "tcp6":
+		return network, "[::1]:0"
+	case "unix", "unixpacket":
+		dir, err := os.MkdirTemp("", "ouro") // t.TempDir is too long a name for a socket
+		require.NoError(r.t, err)
+		r.t.Cleanup(func() { os.RemoveAll(dir) })
+		return network, dir + "/s"
+	case "abstract":
+		return "unix", fmt.Sprintf("@ouro-%d-%d", os.Getpid(), abstractNames.Add(1))
+	}
+	return network, "127.0.0.1:0"
+}
+
+var abstractNames atomic.Int64
+
 // pair connects two connections and names their addresses.
-func (r *record) pair(network string) (client, server tcpConn) {
-	l, err := r.api.listen(network, "127.0.0.1:0")
+func (r *record) pair(network string) (client, server streamConn) {
+	network, address := r.address(network)
+	l, err := r.api.listen(network, address)
 	require.NoError(r.t, err)
 	defer l.Close()
 	type accepted struct {
@@ -161,10 +204,43 @@ func (r *record) pair(network string) (client, server tcpConn) {
 	a := <-got
 	require.NoError(r.t, a.err)
 	r.t.Cleanup(func() { c.Close(); a.c.Close() })
-	r.name(c.LocalAddr().String(), "CLIENT", c.RemoteAddr().String(), "SERVER")
-	r.lines = append(r.lines, fmt.Sprintf("%T %T %d %s %s", c.LocalAddr(), a.c.RemoteAddr(),
-		len(c.LocalAddr().(*TCPAddr).IP), c.LocalAddr().Network(), r.names.Replace(a.c.RemoteAddr().String())))
-	return c.(tcpConn), a.c.(tcpConn)
+	if tcp, ok := c.LocalAddr().(*TCPAddr); ok {
+		r.name(tcp.String(), "CLIENT", c.RemoteAddr().String(), "SERVER")
+		r.lines = append(r.lines, fmt.Sprint("address of ", len(tcp.IP)))
+	} else {
+		r.name(l.Addr().String(), "SERVER")
+	}
+	for _, addr := range []Addr{c.LocalAddr(), c.RemoteAddr(), a.c.LocalAddr(), a.c.RemoteAddr()} {
+		r.lines = append(r.lines, fmt.Sprintf("%T %s %s", addr, addr.Network(), r.names.Replace(addr.String())))
+	}
+	return c.(streamConn), a.c.(streamConn)
+}
+
+// tcpPair is pair for what only TCP has.
+func (r *record) tcpPair() (client, server tcpConn) {
+	c, s := r.pair("tcp")
+	return c.(tcpConn), s.(tcpConn)
+}
+
+// compareStreams is compare for each network with streams.
+func compareStreams(t *testing.T, body func(r *record, network string)) {
+	for _, network := range streamNetworks {
+		t.Run(network, func(t *testing.T) {
+			if network == "tcp6" && !hasIPv6() {
+				t.Skip("no IPv6 on loopback")
+			}
+			compare(t, func(r *record) { body(r, network) })
+		})
+	}
+}
+
+func hasIPv6() bool {
+	l, err := stdnet.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		return false
+	}
+	l.Close()
+	return true
 }
 
 // compare runs body against the standard library, and then against ours on each backend, in each mode, on goroutines

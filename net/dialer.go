@@ -121,19 +121,37 @@ func (s *Stack) dial(ctx context.Context, d *Dialer, network, address string) (c
 // take makes a connection of the standard library one of ours. Where it is to begin its life on the engine and cannot, it
 // is closed, and op is what failed.
 func (s *Stack) take(c Conn, network string, coroutine bool, op string) (Conn, error) {
-	switch std := c.(type) {
-	case *stdnet.TCPConn:
-		tc := s.wrapTCP(std, network)
-		return begin(&tc.stream, tc, coroutine, op)
-	case *stdnet.UnixConn:
-		uc := s.wrapUnix(std, network)
-		return begin(&uc.stream, uc, coroutine, op)
-	case *stdnet.UDPConn:
-		return s.wrapUDP(std), nil
-	case *stdnet.IPConn:
-		return s.wrapIP(std), nil
+	c = s.own(c, network)
+	if st := streamOf(c); st != nil {
+		return begin(st, c, coroutine, op)
 	}
 	return c, nil
+}
+
+// own is take that leaves streams in runtime mode.
+func (s *Stack) own(c Conn, network string) Conn {
+	switch std := c.(type) {
+	case *stdnet.TCPConn:
+		return s.wrapTCP(std, network)
+	case *stdnet.UnixConn:
+		return s.wrapUnix(std, network)
+	case *stdnet.UDPConn:
+		return s.wrapUDP(std)
+	case *stdnet.IPConn:
+		return s.wrapIP(std)
+	}
+	return c
+}
+
+// streamOf is the stream of a connection of this package, nil for any other.
+func streamOf(c Conn) *stream {
+	switch c := c.(type) {
+	case *TCPConn:
+		return &c.stream
+	case *UnixConn:
+		return &c.stream
+	}
+	return nil
 }
 
 // begin decides where c begins its life; whole is the connection that c is part of.

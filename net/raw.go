@@ -3,21 +3,18 @@
 package net
 
 import (
-	"errors"
 	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// errRaw is why RawConn.Read and Write fail on the engine: with io_uring the socket is in blocking mode, so a system
-// call of the caller's could stop its thread, and bytes may have been received already.
-var errRaw = errors.New("connection is on the engine, which reads and writes it itself; use Read and Write, " +
-	"or Control for calls that do not wait")
-
-// SyscallConn gives access to the descriptor. Control works as in the standard library; its function must not wait, and
-// must not change the descriptor's blocking mode. Read and Write work in runtime mode, and fail on a connection that is
-// on the engine.
+// SyscallConn gives access to the descriptor, as the standard library's does. The functions given must not wait, and must
+// not change the descriptor's blocking mode.
+//
+// On the engine, bytes that arrive are received before anybody asks for them, and what the engine has received already
+// is no longer to be found in the socket. RawConn.Read fails with proactor.ErrReadAhead then, instead of letting its
+// caller skip these bytes: Read them first. From the first RawConn.Read on the engine receives nothing ahead any more.
 func (c *stream) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
@@ -37,25 +34,24 @@ func (r *rawConn) Control(f func(fd uintptr)) error {
 
 // Read calls f whenever the socket may be readable, until f reports true.
 func (r *rawConn) Read(f func(fd uintptr) bool) error {
-	return r.transfer("raw-read", func(raw syscall.RawConn) error { return raw.Read(f) })
+	c := (*stream)(r)
+	if c.pin() {
+		defer c.unpin()
+		return rawOf(c.rt.std).Read(f)
+	}
+	pc := c.conn.Load()
+	pc.NoReadAhead()
+	return c.opError("raw-read", pc.ReadWith(func(fd int) bool { return f(uintptr(fd)) }))
 }
 
 // Write calls f whenever the socket may be writable, until f reports true.
 func (r *rawConn) Write(f func(fd uintptr) bool) error {
-	return r.transfer("raw-write", func(raw syscall.RawConn) error { return raw.Write(f) })
-}
-
-// transfer keeps the connection in runtime mode meanwhile: what f has done so far could not go on elsewhere.
-func (r *rawConn) transfer(op string, f func(syscall.RawConn) error) error {
 	c := (*stream)(r)
 	if c.pin() {
 		defer c.unpin()
-		return f(rawOf(c.rt.std))
+		return rawOf(c.rt.std).Write(f)
 	}
-	if err := c.conn.Load().Control(func(int) error { return nil }); err != nil {
-		return c.opError(op, err)
-	}
-	return c.opError(op, errRaw)
+	return c.opError("raw-write", c.conn.Load().WriteWith(func(fd int) bool { return f(uintptr(fd)) }))
 }
 
 // rawOf returns the raw access to s, which is never nil and so always has one.
@@ -86,8 +82,8 @@ func (c *stream) unpin() {
 	c.rt.mu.Unlock()
 }
 
-// File returns a copy of the descriptor, which the caller closes. It shares the blocking mode with the connection, and
-// that must not be changed: hand it to another process, or close the connection before using it.
+// File returns a copy of the descriptor, which the caller closes. As in the standard library it shares the blocking mode,
+// non-blocking, with the connection.
 func (c *stream) File() (f *os.File, err error) {
 	err = c.either(
 		func(s stdStream) (err error) { f, err = s.File(); return err },

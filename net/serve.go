@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"log"
-	stdnet "net"
 	"runtime/debug"
 	"time"
 
@@ -78,22 +77,32 @@ func (c ServeConfig) ServeContext(ctx context.Context, l Listener, handler func(
 		c.stack = defaultStack
 	}
 	await(func() {
-		if tl, ok := l.(*TCPListener); ok {
-			err = c.serveTCP(ctx, tl, handler)
-		} else {
+		switch l := l.(type) {
+		case *TCPListener:
+			err = c.serveSocket(ctx, &l.socketListener, handler, func(pc *proactor.Conn) Conn {
+				return newEngineConn(pc, l.network)
+			})
+		case *UnixListener:
+			err = c.serveSocket(ctx, &l.socketListener, handler, func(pc *proactor.Conn) Conn {
+				return newEngineUnix(pc, l.network, l.Addr())
+			})
+		default:
 			err = c.serveOther(ctx, l, handler)
 		}
 	})
 	return err
 }
 
-// serveTCP has the engine accept.
-func (c ServeConfig) serveTCP(ctx context.Context, l *TCPListener, handler func(Conn)) error {
+// serveSocket has the engine accept; wrap makes a connection of this package of what it accepts.
+func (c ServeConfig) serveSocket(ctx context.Context, l *socketListener, handler func(Conn), wrap func(*proactor.Conn) Conn) error {
+	if !l.ok() {
+		return unix.EINVAL
+	}
 	e, err := c.engineOf(l)
 	if err != nil {
 		return l.opError("accept", err)
 	}
-	a, err := l.serve(e, func(pc *proactor.Conn) { c.start(newEngineConn(pc, l.network), pc, handler) })
+	a, err := l.serve(e, func(pc *proactor.Conn) { c.start(wrap(pc), pc, handler) })
 	if err != nil {
 		return err
 	}
@@ -114,7 +123,7 @@ func (c ServeConfig) serveTCP(ctx context.Context, l *TCPListener, handler func(
 }
 
 // engineOf picks the engine: the one that Serve was called on, else the listener's.
-func (c ServeConfig) engineOf(l *TCPListener) (*proactor.Engine, error) {
+func (c ServeConfig) engineOf(l *socketListener) (*proactor.Engine, error) {
 	if c.stack.fixed == nil {
 		return l.stack.engine()
 	}
@@ -123,9 +132,6 @@ func (c ServeConfig) engineOf(l *TCPListener) (*proactor.Engine, error) {
 
 // serve starts an acceptor on l.
 func (l *socketListener) serve(e *proactor.Engine, each func(*proactor.Conn)) (*proactor.Acceptor, error) {
-	if !l.ok() {
-		return nil, unix.EINVAL
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -157,7 +163,7 @@ func (l *socketListener) served() bool {
 }
 
 // start runs the handler of one connection. It is called on the worker and must not block.
-func (c ServeConfig) start(conn *TCPConn, pc *proactor.Conn, handler func(Conn)) {
+func (c ServeConfig) start(conn Conn, pc *proactor.Conn, handler func(Conn)) {
 	run := func() {
 		defer pc.Close()
 		handler(conn)
@@ -212,16 +218,10 @@ func tryAgain(err error) bool {
 
 // startOther runs the handler of a connection that another listener has accepted.
 func (c ServeConfig) startOther(conn Conn, handler func(Conn)) {
-	ours, ok := conn.(*TCPConn)
-	if tc, std := conn.(*stdnet.TCPConn); std {
-		ours, ok = c.stack.wrapTCP(tc, tc.LocalAddr().Network()), true
-	}
-	if ok {
-		if ours.toEngine() == nil {
-			c.start(ours, ours.conn.Load(), handler)
-			return
-		}
-		conn = ours
+	conn = c.stack.own(conn, networkOf(conn))
+	if ours := streamOf(conn); ours != nil && ours.toEngine() == nil {
+		c.start(conn, ours.conn.Load(), handler)
+		return
 	}
 	go func() {
 		defer conn.Close()

@@ -3,19 +3,49 @@
 package net
 
 import (
+	"io"
 	stdnet "net"
+	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/proactor"
 )
 
 // UnixConn is a Unix socket: a stream (unix), a stream that keeps the bounds of messages (unixpacket), or datagrams
 // (unixgram). All methods are safe from any goroutine or coroutine.
+//
+// On the engine nothing is received ahead of a Read (proactor.Conn.NoReadAhead): descriptors come beside certain bytes
+// and are lost to whoever receives these bytes without asking for them, and a peer learns from a close whether its
+// bytes were read.
 type UnixConn struct{ stream }
 
 // wrapUnix makes a UnixConn in runtime mode.
 func (s *Stack) wrapUnix(uc *stdnet.UnixConn, network string) *UnixConn {
 	c := new(UnixConn)
 	c.wrap(s, uc, network)
-	c.rt.stays = true
+	c.rt.stays = network != "unix" && network != "unixpacket"
+	return c
+}
+
+// newEngineUnix makes a UnixConn of a connection that the engine has accepted at local.
+func newEngineUnix(pc *proactor.Conn, network string, local Addr) *UnixConn {
+	c := new(UnixConn)
+	c.network = network
+	pc.NoReadAhead()
+	var remote Addr = (*UnixAddr)(nil)
+	_ = pc.Control(func(fd int) error {
+		if sa, err := unix.Getpeername(fd); err == nil {
+			if peer, ok := sa.(*unix.SockaddrUnix); ok {
+				remote = &UnixAddr{Name: peer.Name, Net: network}
+			}
+		}
+		return nil
+	})
+	c.local.Store(&local)
+	c.remote.Store(&remote)
+	c.conn.Store(pc)
 	return c
 }
 
@@ -29,7 +59,27 @@ func (c *UnixConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *UnixAdd
 	if !c.ok() {
 		return 0, 0, 0, nil, syscall.EINVAL
 	}
-	return c.rt.stdUnix().ReadMsgUnix(b, oob)
+	if !c.messageOnEngine() {
+		n, oobn, flags, addr, err = c.rt.stdUnix().ReadMsgUnix(b, oob)
+		if err == nil || n > 0 || !c.thrownOut(err) {
+			return n, oobn, flags, addr, err
+		}
+	}
+	var from unix.Sockaddr
+	var failed error
+	err = c.conn.Load().ReadWith(func(fd int) bool {
+		n, oobn, flags, from, failed = unix.Recvmsg(fd, b, oob, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
+		return failed != unix.EAGAIN && failed != unix.EINTR
+	})
+	switch {
+	case err != nil:
+	case failed != nil:
+		err = os.NewSyscallError("recvmsg", failed)
+		n, oobn = 0, 0
+	case n == 0:
+		err = io.EOF
+	}
+	return n, oobn, flags, c.sender(from), c.messageError("read", c.RemoteAddr(), err)
 }
 
 // WriteMsgUnix writes a message: the payload b with oob beside it (descriptors, credentials). addr is where an
@@ -38,7 +88,54 @@ func (c *UnixConn) WriteMsgUnix(b, oob []byte, addr *UnixAddr) (n, oobn int, err
 	if !c.ok() {
 		return 0, 0, syscall.EINVAL
 	}
-	return c.rt.stdUnix().WriteMsgUnix(b, oob, addr)
+	if !c.messageOnEngine() {
+		n, oobn, err = c.rt.stdUnix().WriteMsgUnix(b, oob, addr)
+		if err == nil || n > 0 || !c.thrownOut(err) {
+			return n, oobn, err
+		}
+	}
+	var to unix.Sockaddr
+	var named Addr
+	if addr != nil {
+		named = addr
+		if addr.Net != c.network {
+			return 0, 0, c.messageError("write", named, syscall.EAFNOSUPPORT)
+		}
+		to = &unix.SockaddrUnix{Name: addr.Name}
+	}
+	var failed error
+	err = c.conn.Load().WriteWith(func(fd int) bool {
+		n, failed = unix.SendmsgN(fd, b, oob, to, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		return failed != unix.EAGAIN && failed != unix.EINTR
+	})
+	if err == nil && failed != nil {
+		err = os.NewSyscallError("sendmsg", failed)
+	}
+	if err != nil {
+		return 0, 0, c.messageError("write", named, err)
+	}
+	return n, len(oob), nil
+}
+
+// messageOnEngine reports whether a message goes through the engine: a coroutine takes the connection there.
+func (c *UnixConn) messageOnEngine() bool {
+	return c.conn.Load() != nil || c.onEngineNow() || c.engineConn() != nil
+}
+
+// sender is the address of who sent a message, nil when it is not known.
+func (c *UnixConn) sender(sa unix.Sockaddr) *UnixAddr {
+	if u, ok := sa.(*unix.SockaddrUnix); ok && u.Name != "" {
+		return &UnixAddr{Name: u.Name, Net: c.network}
+	}
+	return nil
+}
+
+// messageError is the error of a message, as the standard library makes it: also io.EOF is inside.
+func (c *UnixConn) messageError(op string, peer Addr, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &OpError{Op: op, Net: c.network, Source: c.LocalAddr(), Addr: peer, Err: err}
 }
 
 var (

@@ -3,8 +3,12 @@
 package net
 
 import (
+	"io"
 	stdnet "net"
+	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // What UnixConn does as a datagram socket.
@@ -19,19 +23,42 @@ func (c *UnixConn) ReadFrom(b []byte) (int, Addr, error) {
 }
 
 // ReadFromUnix is ReadFrom with the address's own type.
-func (c *UnixConn) ReadFromUnix(b []byte) (int, *UnixAddr, error) {
+func (c *UnixConn) ReadFromUnix(b []byte) (n int, addr *UnixAddr, err error) {
 	if !c.ok() {
 		return 0, nil, syscall.EINVAL
 	}
-	return c.rt.stdUnix().ReadFromUnix(b)
+	if !c.messageOnEngine() {
+		n, addr, err = c.rt.stdUnix().ReadFromUnix(b)
+		if err == nil || n > 0 || !c.thrownOut(err) {
+			return n, addr, err
+		}
+	}
+	var from unix.Sockaddr
+	var failed error
+	err = c.conn.Load().ReadWith(func(fd int) bool {
+		n, from, failed = unix.Recvfrom(fd, b, unix.MSG_DONTWAIT)
+		return failed != unix.EAGAIN && failed != unix.EINTR
+	})
+	switch {
+	case err != nil:
+	case failed != nil:
+		n, err = 0, os.NewSyscallError("recvfrom", failed)
+	case n == 0:
+		err = io.EOF
+	}
+	return n, c.sender(from), c.messageError("read", c.RemoteAddr(), err)
 }
 
-// WriteTo sends a datagram to addr, a *UnixAddr.
+// WriteTo sends a datagram to addr, a *UnixAddr. On a connected socket it fails.
 func (c *UnixConn) WriteTo(b []byte, addr Addr) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
 	}
-	return c.rt.stdUnix().WriteTo(b, addr)
+	a, ok := addr.(*UnixAddr)
+	if !ok {
+		return 0, c.messageError("write", addr, syscall.EINVAL)
+	}
+	return c.WriteToUnix(b, a)
 }
 
 // WriteToUnix is WriteTo with the address's own type.
@@ -39,7 +66,17 @@ func (c *UnixConn) WriteToUnix(b []byte, addr *UnixAddr) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
 	}
-	return c.rt.stdUnix().WriteToUnix(b, addr)
+	if c.engineConn() == nil {
+		n, err := c.rt.stdUnix().WriteToUnix(b, addr)
+		if err == nil || n > 0 || !c.thrownOut(err) {
+			return n, err
+		}
+	}
+	var peer Addr
+	if addr != nil {
+		peer = addr
+	}
+	return 0, c.messageError("write", peer, ErrWriteToConnected) // on the engine are streams only
 }
 
 // ListenUnixgram opens a datagram socket on laddr; the network is unixgram.

@@ -45,6 +45,9 @@ func (c *Conn) broke(err error) {
 	if c.sendOn {
 		c.send, c.sendOn = nil, false
 	}
+	if p := c.polls; p != nil {
+		p.inOn, p.outOn = false, false
+	}
 	if len(c.out) > 0 { // a Write that is in its direct system call finds werr afterwards
 		c.sendDone()
 	}

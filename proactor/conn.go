@@ -48,6 +48,7 @@ type Conn struct {
 	closed     bool
 	finished   bool
 	discarded  bool // bytes arrived that nobody will read
+	direct     bool // Read makes the system calls; recv is not used
 	opened     bool // OnOpen was called
 	told       bool // OnClose was called
 
@@ -65,10 +66,11 @@ type Conn struct {
 	outBytes int
 	werr     error
 
-	ctl  executor.Command
-	task executor.Task // runs the callbacks; only used with a handler
-	h    *Handler
-	wait *waits // the blocking face, made at its first use
+	ctl   executor.Command
+	task  executor.Task // runs the callbacks; only used with a handler
+	h     *Handler
+	wait  *waits // the blocking face, made at its first use
+	polls *polls // made at the first use of conn_poll.go
 
 	prev, next *Conn // in loop.conns
 	value      any
@@ -77,7 +79,7 @@ type Conn struct {
 // rescueBytes is how much one receive takes when the loop's buffers are all in use.
 const rescueBytes = 4 << 10
 
-// newConn binds fd, which must be in the backend's file mode, to l. The engine owns fd from here on.
+// newConn binds fd, which must be non-blocking, to l. The engine owns fd from here on.
 func newConn(l *loop, fd int) *Conn {
 	c := &Conn{loop: l, fd: int32(fd)}
 	c.local, c.peer = l.endpoints(fd)
@@ -103,7 +105,7 @@ func (c *Conn) Value() any { return c.value }
 func (c *Conn) SetValue(v any) { c.value = v }
 
 // Control calls f with the descriptor, which stays valid until f returns. f must not wait, must not close it, and must
-// not switch it to non-blocking mode.
+// not switch it to blocking mode.
 func (c *Conn) Control(f func(fd int) error) error {
 	c.mu.Lock()
 	if c.closed {
@@ -163,7 +165,7 @@ func (c *Conn) OnCommand(*executor.Worker, *executor.Command) {
 // reconcile submits and cancels until what is in flight is what should be. mu is held, the worker owned.
 func (c *Conn) reconcile() {
 	switch {
-	case c.recvOn && (c.closed || c.paused):
+	case c.recvOn && !c.wantsRecv():
 		c.loop.backend.Cancel(&c.recv)
 	case !c.recvOn && c.wantsRecv():
 		c.startRecv(op.Recv)
@@ -177,6 +179,7 @@ func (c *Conn) reconcile() {
 	default:
 		c.startSend()
 	}
+	c.reconcilePolls()
 	c.finish()
 }
 
@@ -185,7 +188,7 @@ func (c *Conn) reconcile() {
 func (c *Conn) stopsSend() bool { return c.cancelSend || c.closed && c.writing || c.werr != nil }
 
 func (c *Conn) wantsRecv() bool {
-	return c.wantRecv && !c.closed && !c.paused && c.rerr == nil
+	return c.wantRecv && !c.direct && !c.closed && !c.paused && c.rerr == nil
 }
 
 // Complete is told by the backend, in loop state.
@@ -196,6 +199,7 @@ func (c *Conn) Complete(o *op.Op, r *op.Completion) {
 		c.onRecv(r)
 	case o == c.send:
 		c.onSend(r)
+	case c.onPoll(o, r):
 	default:
 		c.loop.late(o, r)
 	}
@@ -247,7 +251,7 @@ func (c *Conn) outPending() bool {
 
 // finish closes the descriptor once nothing needs it any more. mu is held; any goroutine.
 func (c *Conn) finish() {
-	if !c.closed || c.finished || c.recvOn || c.sendOn || c.uses > 0 || c.outPending() {
+	if !c.closed || c.finished || c.recvOn || c.sendOn || c.polled() || c.uses > 0 || c.outPending() {
 		return
 	}
 	if !c.loop.forget(int(c.fd)) && c.loop.w.Command(&c.ctl) {

@@ -40,8 +40,11 @@ func (c *Conn) onRecv(r *op.Completion) {
 	}
 	if !c.recvOn {
 		c.recv.Buf = nil
-		if c.wantsRecv() {
+		switch {
+		case c.wantsRecv():
 			c.startRecv(op.Recv)
+		case c.h == nil:
+			c.notify() // somebody may wait for the end of it
 		}
 	}
 }

@@ -19,6 +19,7 @@ type waits struct {
 	read, write      executor.Waiter
 	reading          bool
 	writeWaits       bool
+	polling          bool // write waits for a writable socket, not for sendDone
 	readers, writers []*executor.Waiter
 	readAt, writeAt  int64 // deadlines on the engine's clock, ns; 0 none
 	lingerAt         int64
@@ -42,6 +43,9 @@ func (c *Conn) waits() *waits {
 func (w *waits) wakeAll() {
 	if w.reading {
 		w.read.Wake()
+	}
+	if w.polling {
+		w.write.Wake()
 	}
 	for _, q := range w.readers {
 		q.Wake()
@@ -84,6 +88,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return 0, c.check()
 	}
 	c.mu.Lock()
+	if c.direct {
+		return c.readDirect(p)
+	}
 	if err := c.awaitData(); err != nil {
 		c.mu.Unlock()
 		return 0, err
@@ -121,6 +128,14 @@ func (c *Conn) check() error {
 // then it counts against the loop's buffers, no longer against the connection's quota. Errors as Read's.
 func (c *Conn) ReadLease() (buffers.Lease, error) {
 	c.mu.Lock()
+	if c.direct && c.inbox.len() == 0 {
+		p := make([]byte, rescueBytes)
+		n, err := c.readDirect(p)
+		if err != nil {
+			return buffers.Lease{}, err
+		}
+		return buffers.Wrap(p[:n:n]), nil
+	}
 	if err := c.awaitData(); err != nil {
 		c.mu.Unlock()
 		return buffers.Lease{}, err
@@ -195,14 +210,10 @@ func (c *Conn) Write(p []byte) (int, error) {
 		c.mu.Unlock()
 		return 0, err
 	}
-	if len(p) == 0 {
-		if c.wait != nil {
-			c.wait.passTurn() // it needed none
-		}
-		c.mu.Unlock()
-		return 0, nil
-	}
 	c.writing, c.sent = true, 0
+	if len(p) == 0 {
+		return 0, c.writeNothing()
+	}
 	if !c.loop.batches || !c.writeBatched(p) {
 		c.writeDirect(p)
 	}
@@ -293,6 +304,24 @@ func (c *Conn) writeDirect(p []byte) {
 	c.mu.Unlock()
 	c.kick()
 	w.Wait()
+}
+
+// writeNothing makes the system call all the same: it tells of errors, and on a socket with messages sends an empty one.
+// mu is held on entry and not on return.
+func (c *Conn) writeNothing() error {
+	c.uses++
+	c.mu.Unlock()
+	_, errno := c.loop.engine.system.Send(int(c.fd), nil)
+	c.mu.Lock()
+	c.uses--
+	var err error
+	if errno != 0 && !again(errno) {
+		c.werr = callError("write", errno)
+		err = c.writeError()
+	}
+	c.mu.Unlock()
+	_, _ = c.endWrite(0)
+	return err
 }
 
 // endWrite gives the turn back and says what became of the Write.
@@ -398,6 +427,13 @@ func (w *waits) expire() (kick bool) {
 			w.read.Wake()
 		} else {
 			w.arm(w.readAt)
+		}
+	}
+	if w.polling && w.writeAt != 0 {
+		if c.passed(w.writeAt) {
+			w.write.Wake()
+		} else {
+			w.arm(w.writeAt)
 		}
 	}
 	if w.writeWaits && w.writeAt != 0 {

@@ -106,10 +106,11 @@ func Default() (*Engine, error) {
 // Executor is the executor that the engine's coroutines run on.
 func (e *Engine) Executor() *executor.Executor { return e.ex }
 
-// FileFlags are the open flags besides close-on-exec that a descriptor needs for NewConn: 0 or O_NONBLOCK.
+// FileFlags are the open flags besides close-on-exec that the backend wants of listeners and of sockets to be connected:
+// 0 or O_NONBLOCK.
 func (e *Engine) FileFlags() int { return e.loops[0].backend.FileFlags() }
 
-// NewConn takes over the connected stream socket fd, which must have exactly the status flags of FileFlags. On error
+// NewConn takes over the connected stream socket fd, which must be non-blocking. On error
 // the descriptor is still the caller's.
 func (e *Engine) NewConn(fd int) (*Conn, error) {
 	e.mu.Lock()

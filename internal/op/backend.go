@@ -37,8 +37,10 @@ type Backend interface {
 	// Batches reports whether Submit defers the system call, so that many operations share one. Where it is false a
 	// direct call through System is as cheap as an operation.
 	Batches() bool
-	// FileFlags are the open flags that descriptors used with this backend must have besides close-on-exec:
-	// O_NONBLOCK for a reactor, 0 for io_uring, which would fail with EAGAIN instead of waiting.
+	// FileFlags are the open flags that listeners, sockets to be connected and files used with this backend must have
+	// besides close-on-exec: O_NONBLOCK for a reactor, 0 for io_uring, which would fail with EAGAIN instead of waiting.
+	// Connected sockets are non-blocking with every backend: receives and sends wait all the same, and system calls of
+	// others do not.
 	FileFlags() int
 }
 

@@ -12,7 +12,7 @@ type Kind uint8
 const (
 	// Nop completes with 0.
 	Nop Kind = iota
-	// Accept is multishot: each completion carries a new descriptor (close-on-exec, in the backend's file mode).
+	// Accept is multishot: each completion carries a new descriptor (close-on-exec, non-blocking).
 	Accept
 	// Connect connects FD to the address in Buf.
 	Connect

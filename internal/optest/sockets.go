@@ -75,13 +75,13 @@ func (r *rig) dial(sa unix.Sockaddr) int {
 	return fd
 }
 
-// pair makes a connection: fd in the backend's mode, peer blocking.
+// pair makes a connection: fd non-blocking, as connections are, peer blocking.
 func (r *rig) pair() (fd, peer int) {
 	l := r.plain()
 	r.NoError(unix.Bind(l, loopback))
 	r.NoError(unix.Listen(l, 1))
 	peer = r.dial(r.addrOf(l))
-	fd, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC|r.b.FileFlags())
+	fd, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 	r.NoError(err)
 	r.close(l)
 	r.NoError(unix.SetsockoptInt(peer, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1))

@@ -200,7 +200,7 @@ func (b *Backend) InFlight() int { return int(b.stats.inFlight.Load()) }
 // Batches is true: what is submitted in one turn costs one system call.
 func (b *Backend) Batches() bool { return true }
 
-// FileFlags is 0: io_uring answers EAGAIN at once for a descriptor with O_NONBLOCK.
+// FileFlags is 0: io_uring answers EAGAIN at once to an accept, a connect, or a read of a descriptor with O_NONBLOCK.
 func (b *Backend) FileFlags() int { return 0 }
 
 // Stats may be called from any goroutine.

@@ -13,7 +13,7 @@ func prepare(s *uring.SQE, o *op.Op) {
 	fd := int(o.FD)
 	switch o.Kind {
 	case op.Accept:
-		s.PrepAcceptMultishot(fd, unix.SOCK_CLOEXEC)
+		s.PrepAcceptMultishot(fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 	case op.Connect:
 		s.PrepConnect(fd, o.Buf)
 	case op.Recv:

@@ -1,0 +1,318 @@
+package csp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/waitq"
+)
+
+var (
+	// ErrClosed means that the channel is closed and, for a receive, that everything that was sent before has been
+	// received.
+	ErrClosed = errors.New("csp: the channel is closed")
+	// ErrWouldBlock is what a Try… returns instead of waiting.
+	ErrWouldBlock = errors.New("csp: the operation would have to wait")
+)
+
+// MaxCapacity is the most values that a Chan or a Broadcast may hold.
+const MaxCapacity = 1 << 30
+
+// Chan is a channel between coroutines, goroutines or both, with any number of senders and receivers. The zero value is
+// a rendezvous: a Send returns when its value was received. All methods are safe from any goroutine or coroutine.
+//
+// States and owners. Everything is under mu. At most one of these holds: the buffer has room and nobody waits to send;
+// the buffer is full, or of capacity 0, and senders wait; the buffer is empty and receivers wait. Who finds a waiting
+// party claims its node under mu, hands the value over in the node, and wakes it after mu is released. A node that
+// belongs to a Select is claimed only if the Select's Choice is claimed too; when it was taken by another case the node
+// is dropped, which changes nothing for anybody.
+//
+// First in, first out: values in the order in which they were sent, waiting parties in the order in which they came,
+// and nobody overtakes those that wait.
+type Chan[T any] struct {
+	mu       sync.Mutex
+	buf      []T // a ring of the capacity's length
+	head     int // of the oldest value
+	count    int
+	closed   bool
+	ops      uint32 // that did not wait
+	senders  waitq.List[slot[T]]
+	receives waitq.List[slot[T]]
+	id       atomic.Uint64 // the order in which selects lock; 0 until asked for
+}
+
+// slot is what a waiting party gives or gets.
+type slot[T any] struct {
+	v      T
+	ok     bool             // the value was handed over; false when the channel was closed instead
+	choice *executor.Choice // of a Select; nil when the party waits for this channel only
+	index  int
+}
+
+// New makes a channel that holds up to capacity values; 0 means a rendezvous. It panics when capacity is negative or
+// above MaxCapacity.
+func New[T any](capacity int) *Chan[T] {
+	if capacity < 0 || capacity > MaxCapacity {
+		panic(fmt.Sprintf("csp: New with capacity %d: use 0 to %d", capacity, MaxCapacity))
+	}
+	return &Chan[T]{buf: make([]T, capacity)}
+}
+
+// Cap is the number of values that the channel can hold.
+func (c *Chan[T]) Cap() int { return len(c.buf) }
+
+// Len is the number of values that it holds.
+func (c *Chan[T]) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.count
+}
+
+// Send sends v, and waits while the channel is full. As with Go's channels it panics when the channel is closed, also
+// if that happens while it waits.
+func (c *Chan[T]) Send(v T) {
+	if c.SendContext(context.Background(), v) != nil {
+		panic("csp: send on a closed channel")
+	}
+}
+
+// SendContext is Send that returns ErrClosed instead of panicking, and that gives up when ctx ends: it returns
+// context.Cause(ctx) then, and v was not sent. With a context that has ended it sends nothing.
+func (c *Chan[T]) SendContext(ctx context.Context, v T) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	c.mu.Lock()
+	done, w, err := c.trySend(&v)
+	if done {
+		c.leave(w)
+		return err
+	}
+	n := c.senders.Take()
+	n.Value.v = v
+	n.Waiter.Prepare()
+	c.senders.PushBack(n)
+	c.mu.Unlock()
+	if err := c.wait(ctx, &c.senders, n); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	ok := n.Value.ok
+	c.senders.Give(n)
+	c.mu.Unlock()
+	if !ok {
+		return ErrClosed
+	}
+	return nil
+}
+
+// TrySend sends v if it need not wait. It returns ErrWouldBlock if it would have to, and ErrClosed.
+func (c *Chan[T]) TrySend(v T) error {
+	c.mu.Lock()
+	done, w, err := c.trySend(&v)
+	c.leave(w)
+	if !done {
+		return ErrWouldBlock
+	}
+	return err
+}
+
+// Recv receives the oldest value, and waits while there is none. It reports false when the channel is closed and empty.
+func (c *Chan[T]) Recv() (T, bool) {
+	v, err := c.RecvContext(context.Background())
+	return v, err == nil
+}
+
+// RecvContext is Recv that returns ErrClosed when the channel is closed and empty, and that gives up when ctx ends: it
+// returns context.Cause(ctx) then, and nothing was received. With a context that has ended it receives nothing.
+func (c *Chan[T]) RecvContext(ctx context.Context) (v T, err error) {
+	if ctx.Err() != nil {
+		return v, context.Cause(ctx)
+	}
+	c.mu.Lock()
+	done, w, err := c.tryRecv(&v)
+	if done {
+		c.leave(w)
+		return v, err
+	}
+	n := c.receives.Take()
+	n.Waiter.Prepare()
+	c.receives.PushBack(n)
+	c.mu.Unlock()
+	if err := c.wait(ctx, &c.receives, n); err != nil {
+		return v, err
+	}
+	c.mu.Lock()
+	v, ok := n.Value.v, n.Value.ok
+	c.receives.Give(n)
+	c.mu.Unlock()
+	if !ok {
+		return v, ErrClosed
+	}
+	return v, nil
+}
+
+// TryRecv receives the oldest value if there is one. Otherwise it returns ErrWouldBlock, or ErrClosed.
+func (c *Chan[T]) TryRecv() (v T, err error) {
+	c.mu.Lock()
+	done, w, err := c.tryRecv(&v)
+	c.leave(w)
+	if !done {
+		return v, ErrWouldBlock
+	}
+	return v, err
+}
+
+// Range receives until the channel is closed and empty.
+func (c *Chan[T]) Range() iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for {
+			v, ok := c.Recv()
+			if !ok || !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// Close closes the channel: receivers get what was sent before and then the end. As with Go's channels only senders
+// should close, a second Close panics, and so does a Send that waits.
+func (c *Chan[T]) Close() {
+	if !c.shut() {
+		panic("csp: close of a closed channel")
+	}
+}
+
+// shut closes c. It reports false when c was closed before.
+func (c *Chan[T]) shut() bool {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return false
+	}
+	c.closed = true
+	var wake []waker
+	for _, q := range []*waitq.List[slot[T]]{&c.receives, &c.senders} {
+		for n := pop(q); n != nil; n = pop(q) {
+			wake = append(wake, wakerOf(n))
+		}
+	}
+	c.mu.Unlock()
+	for _, w := range wake {
+		w.wake()
+	}
+	return true
+}
+
+// wait waits on n, which is queued in q. After an error n is out of use.
+func (c *Chan[T]) wait(ctx context.Context, q *waitq.List[slot[T]], n *waitq.Node[slot[T]]) error {
+	err := q.Await(ctx, &c.mu, n)
+	if err != nil {
+		c.mu.Lock()
+		q.Give(n)
+		c.mu.Unlock()
+	}
+	return err
+}
+
+// checkpointEvery is how many operations that did not wait are told to executor.Checkpoint at once, which costs about
+// as much as one of them.
+const checkpointEvery = 32
+
+// leave releases mu, wakes w, and lets others run now and then.
+func (c *Chan[T]) leave(w waker) {
+	c.ops++
+	spent := c.ops%checkpointEvery == 0
+	c.mu.Unlock()
+	w.wake()
+	if spent {
+		executor.Checkpoint(checkpointEvery)
+	}
+}
+
+// trySend sends *v if that is possible at once. The caller holds mu, and wakes w once it has released it.
+func (c *Chan[T]) trySend(v *T) (done bool, w waker, err error) {
+	if c.closed {
+		return true, waker{}, ErrClosed
+	}
+	if n := pop(&c.receives); n != nil {
+		n.Value.v, n.Value.ok = *v, true
+		return true, wakerOf(n), nil
+	}
+	if c.count == len(c.buf) {
+		return false, waker{}, nil
+	}
+	c.put(*v)
+	return true, waker{}, nil
+}
+
+// tryRecv receives into *v if that is possible at once. The caller holds mu, and wakes w once it has released it.
+func (c *Chan[T]) tryRecv(v *T) (done bool, w waker, err error) {
+	if c.count == 0 {
+		if n := pop(&c.senders); n != nil { // a rendezvous
+			*v, n.Value.ok = n.Value.v, true
+			return true, wakerOf(n), nil
+		}
+		if c.closed {
+			return true, waker{}, ErrClosed
+		}
+		return false, waker{}, nil
+	}
+	var zero T
+	*v, c.buf[c.head] = c.buf[c.head], zero
+	if c.head++; c.head == len(c.buf) {
+		c.head = 0
+	}
+	c.count--
+	if n := pop(&c.senders); n != nil {
+		c.put(n.Value.v)
+		n.Value.ok = true
+		w = wakerOf(n)
+	}
+	return true, w, nil
+}
+
+func (c *Chan[T]) put(v T) {
+	at := c.head + c.count
+	if at >= len(c.buf) {
+		at -= len(c.buf)
+	}
+	c.buf[at] = v
+	c.count++
+}
+
+// pop claims the party that has waited longest. It drops those of Selects that were taken by another case.
+func pop[T any](q *waitq.List[slot[T]]) *waitq.Node[slot[T]] {
+	for {
+		n := q.PopFront()
+		if n == nil || n.Value.choice == nil || n.Value.choice.Claim(n.Value.index) {
+			return n
+		}
+	}
+}
+
+// waker is a claimed party that is still to be woken, or nobody.
+type waker struct {
+	waiter *executor.Waiter
+	choice *executor.Choice
+}
+
+func wakerOf[T any](n *waitq.Node[slot[T]]) waker {
+	if n.Value.choice != nil {
+		return waker{choice: n.Value.choice}
+	}
+	return waker{waiter: &n.Waiter}
+}
+
+func (w waker) wake() {
+	if w.waiter != nil {
+		w.waiter.Wake()
+	} else if w.choice != nil {
+		w.choice.Wake()
+	}
+}

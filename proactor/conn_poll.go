@@ -1,0 +1,352 @@
+package proactor
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/internal/op"
+)
+
+// polls is what a Conn needs besides where callers make the system calls themselves and only wait through the engine:
+// one poll operation for each side, in flight while somebody waits (and after, until the socket is ready for the next).
+// The Conn's mu guards it; it is made at first use.
+//
+// inOn (outOn) is set exactly while in (out) belongs to the backend; inWant and outWant while it should. Completions
+// wake the side's Waiter and nothing else, so a poll that completes late does no harm.
+type polls struct {
+	in, out         op.Op
+	inOn, outOn     bool
+	inWant, outWant bool
+	dry             bool // the last direct receive left nothing; until in completes another would be for nothing
+}
+
+// ErrReadAhead is returned by ReadWith when the engine has received bytes that nobody has read yet.
+var ErrReadAhead = errors.New("the engine has received bytes that were not read yet: Read them first, " +
+	"or switch reading ahead off before any arrive (NoReadAhead)")
+
+// NoReadAhead has the engine receive nothing on its own: from now on each Read makes the system call, and waits for the
+// socket to become readable where it has to. For sockets where the kernel's own order or unread state matters:
+// descriptors that come beside the bytes, messages with bounds, callers that read the descriptor themselves. What was
+// received already is still read first. It cannot be switched back, and does nothing on a connection with a Handler.
+func (c *Conn) NoReadAhead() {
+	c.mu.Lock()
+	if c.direct || c.h != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.direct = true
+	kick := c.recvOn
+	c.mu.Unlock()
+	if kick {
+		c.kick()
+	}
+}
+
+// pollState returns the polls, made at first use. mu is held.
+func (c *Conn) pollState() *polls {
+	if c.polls == nil {
+		p := &polls{}
+		p.in = op.Op{Kind: op.Poll, FD: c.fd, Done: c, Events: unix.EPOLLIN | unix.EPOLLRDHUP}
+		p.out = op.Op{Kind: op.Poll, FD: c.fd, Done: c, Events: unix.EPOLLOUT}
+		c.polls = p
+	}
+	return c.polls
+}
+
+// reconcilePolls is reconcile's part here. mu is held, the worker owned.
+func (c *Conn) reconcilePolls() {
+	p := c.polls
+	if p == nil {
+		return
+	}
+	p.inOn = c.reconcilePoll(&p.in, p.inOn, &p.inWant)
+	p.outOn = c.reconcilePoll(&p.out, p.outOn, &p.outWant)
+}
+
+func (c *Conn) reconcilePoll(o *op.Op, on bool, want *bool) bool {
+	switch {
+	case c.closed:
+		*want = false
+		if on {
+			c.loop.backend.Cancel(o)
+		}
+	case *want && !on:
+		if err := c.loop.backend.Submit(o); err != nil {
+			// Only a backend that broke refuses; its connections end, which wakes whoever waits.
+			*want = false
+			return false
+		}
+		return true
+	}
+	return on
+}
+
+// onPoll takes a completion of a poll in. It reports false when o is none. mu is held, the worker owned.
+func (c *Conn) onPoll(o *op.Op, r *op.Completion) bool {
+	p := c.polls
+	switch {
+	case p == nil:
+		return false
+	case o == &p.in && p.inOn:
+		p.inOn = false
+		if o.Again(r) && !c.closed {
+			c.reconcilePolls()
+			return true
+		}
+		p.inWant, p.dry = false, false
+		if c.wait != nil && c.wait.reading {
+			c.wait.read.Wake()
+		}
+	case o == &p.out && p.outOn:
+		p.outOn = false
+		if o.Again(r) && !c.closed {
+			c.reconcilePolls()
+			return true
+		}
+		p.outWant = false
+		if c.wait != nil && c.wait.polling {
+			c.wait.write.Wake()
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// polled reports whether a poll is in flight.
+func (c *Conn) polled() bool { return c.polls != nil && (c.polls.inOn || c.polls.outOn) }
+
+// takeReadTurn waits until no other Read is under way, and takes the turn: reading is set then. mu is held.
+func (c *Conn) takeReadTurn() error {
+	for {
+		w := c.waits()
+		switch {
+		case c.closed:
+			return ErrClosed
+		case c.passed(w.readAt):
+			return os.ErrDeadlineExceeded
+		case !w.reading:
+			w.reading = true
+			return nil
+		}
+		c.queue(&w.readers)
+	}
+}
+
+// giveReadTurn ends the turn. mu is held.
+func (c *Conn) giveReadTurn() {
+	c.wait.reading = false
+	c.wait.passRead()
+	c.finish()
+}
+
+// awaitRead waits for a Wake of the reading side, or the read deadline; want says whether for a readable socket. The
+// caller has the turn. mu is held.
+func (c *Conn) awaitRead(want bool) error {
+	w := c.wait
+	if c.closed {
+		return ErrClosed
+	}
+	if c.passed(w.readAt) {
+		return os.ErrDeadlineExceeded
+	}
+	w.read.PrepareNear(c.loop.w)
+	kick := c.recvOn
+	if want {
+		p := c.pollState()
+		p.inWant = true
+		kick = kick || !p.inOn
+	}
+	if w.readAt != 0 {
+		w.arm(w.readAt)
+	}
+	c.mu.Unlock()
+	if kick {
+		c.kick()
+	}
+	w.read.Wait()
+	c.mu.Lock()
+	switch {
+	case c.closed:
+		return ErrClosed
+	case c.passed(w.readAt):
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// readDirect is Read where the engine does not read ahead. mu is held on entry and not on return.
+func (c *Conn) readDirect(p []byte) (n int, err error) {
+	if err := c.takeReadTurn(); err != nil {
+		if c.wait != nil && !c.wait.reading {
+			c.wait.passRead()
+		}
+		c.mu.Unlock()
+		return 0, err
+	}
+	for n == 0 && err == nil {
+		switch {
+		case c.recvOn:
+			err = c.awaitRead(false) // it ends the receive of before
+		case c.inbox.len() > 0:
+			n = c.takeInbox(p)
+		case c.rerr != nil:
+			err = c.readError()
+		case c.pollState().dry:
+			err = c.awaitRead(true)
+		default:
+			n, err = c.recvNow(p)
+		}
+	}
+	c.giveReadTurn()
+	c.mu.Unlock()
+	return n, err
+}
+
+// takeInbox copies from the inbox what fits. mu is held.
+func (c *Conn) takeInbox(p []byte) (n int) {
+	for n < len(p) && c.inbox.len() > 0 {
+		l := c.inbox.front()
+		m := copy(p[n:], l.Bytes())
+		n += m
+		if m < l.Len() {
+			*l = l.Slice(m, l.Len())
+			break
+		}
+		c.inbox.pop().Release()
+	}
+	return n
+}
+
+// recvNow makes one receive. 0 and nil mean that there was nothing. mu is held, and released meanwhile.
+func (c *Conn) recvNow(p []byte) (int, error) {
+	c.uses++
+	c.mu.Unlock()
+	n, errno := c.loop.engine.system.Recv(int(c.fd), p)
+	c.mu.Lock()
+	c.uses--
+	switch {
+	case again(errno):
+		c.polls.dry = true
+		return 0, nil
+	case errno != 0:
+		return 0, callError("read", errno)
+	case n == 0:
+		return 0, io.EOF
+	}
+	// Where it was less than asked for there is probably no more; and if there is, a poll finds it at once.
+	c.polls.dry = n < len(p)
+	return n, nil
+}
+
+// ReadWith calls f with the descriptor, which is non-blocking, and again whenever the socket may be readable, until f
+// reports that it is done; no Read runs meanwhile, and the engine receives nothing. It is what syscall.RawConn's Read
+// is. The errors are ErrClosed, os.ErrDeadlineExceeded (the read deadline), ErrReadAhead, an error of the socket that
+// the engine was told before, and none of f's. It must not be used on a connection with a Handler.
+func (c *Conn) ReadWith(f func(fd int) bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.takeReadTurn(); err != nil {
+		if c.wait != nil && !c.wait.reading {
+			c.wait.passRead()
+		}
+		return err
+	}
+	defer c.giveReadTurn()
+	// Who wants to read through the engine again arms the receive anew.
+	c.wantRecv = false
+	for c.recvOn {
+		if err := c.awaitRead(false); err != nil {
+			return err
+		}
+	}
+	if c.inbox.len() > 0 {
+		return ErrReadAhead
+	}
+	if _, failed := c.rerr.(*os.SyscallError); failed {
+		return c.readError()
+	}
+	for {
+		done := c.call(f)
+		if done {
+			if c.polls != nil {
+				c.polls.dry = false
+			}
+			return nil
+		}
+		if err := c.awaitRead(true); err != nil {
+			return err
+		}
+	}
+}
+
+// call runs f with the descriptor. mu is held, and released meanwhile.
+func (c *Conn) call(f func(fd int) bool) (done bool) {
+	c.uses++
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		c.uses--
+	}()
+	return f(int(c.fd))
+}
+
+// WriteWith calls f with the descriptor, which is non-blocking, and again whenever the socket may be writable, until f
+// reports that it is done; no Write runs meanwhile, and what Send has queued before is sent first. The errors are
+// ErrClosed, os.ErrDeadlineExceeded (the write deadline) and an error of the socket that the engine was told before.
+func (c *Conn) WriteWith(f func(fd int) bool) (err error) {
+	c.mu.Lock()
+	if err := c.takeTurn(); err != nil {
+		c.mu.Unlock()
+		return err
+	}
+	c.writing, c.sent = true, 0
+	want := 1 // it has not come to its end
+	defer func() {
+		c.mu.Unlock()
+		_, _ = c.endWrite(want)
+	}()
+	for !c.call(f) {
+		if err := c.awaitWritable(); err != nil {
+			return err
+		}
+	}
+	want = 0
+	return nil
+}
+
+// awaitWritable waits until the socket is writable, or the write deadline. The caller has the turn. mu is held.
+func (c *Conn) awaitWritable() error {
+	w := c.waits()
+	if c.closed {
+		return ErrClosed
+	}
+	if c.passed(w.writeAt) {
+		return os.ErrDeadlineExceeded
+	}
+	w.write.PrepareNear(c.loop.w)
+	w.polling = true
+	p := c.pollState()
+	p.outWant = true
+	if w.writeAt != 0 {
+		w.arm(w.writeAt)
+	}
+	kick := !p.outOn
+	c.mu.Unlock()
+	if kick {
+		c.kick()
+	}
+	w.write.Wait()
+	c.mu.Lock()
+	w.polling = false
+	switch {
+	case c.closed:
+		return ErrClosed
+	case c.passed(w.writeAt):
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
