@@ -59,6 +59,7 @@ var layers = []layer{
 		"files with package os's API on the engine: the page cache first, then a ring"},
 	{"internal/routine", []string{"executor"}, nil, "for the adaptors: start a part, and wake it by time, where the caller runs"},
 	{"future", []string{"executor", "internal/routine"}, nil, "futures and promises: in sequence, of many, by time"},
+	{"stream", []string{"buffers", "executor", "internal/routine"}, nil, "streams on demand: operators, framing, sources and sinks over connections, files, time"},
 	{"csp", []string{"buffers", "executor", "internal/waitq", "net"}, nil, "channels, broadcast, watch, oneshot, select, frames over connections"},
 	{"locks", []string{"internal/waitq"}, nil, "mutex, read-write mutex, semaphore, condition, once, with contexts"},
 	{"examples/echo", nil, nil, "the test of the examples"},
