@@ -73,11 +73,10 @@ func TestMemoryPressure(t *testing.T) {
 	grow := func() { touch(int(depth.Add(37)%200) + 1) }
 	onEachBackend(t, grow, func(t *testing.T, r *rig) {
 		stop := traffic(t, r, 6)
-		var garbage [][]byte
+		var garbage [20][]byte
 		for i := range 200 {
-			garbage = append(garbage, make([]byte, 64<<10))
+			garbage[i%len(garbage)] = make([]byte, 64<<10)
 			if i%20 == 0 {
-				garbage = nil
 				runtime.GC()
 				debug.FreeOSMemory()
 			}
@@ -86,6 +85,7 @@ func TestMemoryPressure(t *testing.T) {
 			}
 		}
 		stop()
+		runtime.KeepAlive(&garbage)
 	})
 }
 
