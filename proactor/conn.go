@@ -34,6 +34,7 @@ type Conn struct {
 	mu   sync.Mutex
 
 	fd    int32
+	quota int32 // of unread buffers; 0 the engine's
 	uses  int32 // direct system calls on fd that run without mu, and Write's turn
 	local *Addr // shared by the connections of a loop that have the same
 	peer  Addr
@@ -64,6 +65,8 @@ type Conn struct {
 	outLease buffers.Lease // holds out when it came through Send
 	outq     *leaseQueue   // made when Send is called during a send
 	outBytes int
+	outMax   int // of outBytes; 0 the engine's
+	received uint64
 	werr     error
 
 	ctl   executor.Command

@@ -239,6 +239,7 @@ func (c *Conn) recvNow(p []byte) (int, error) {
 	}
 	// Where it was less than asked for there is probably no more; and if there is, a poll finds it at once.
 	c.polls.dry = n < len(p)
+	c.received += uint64(n)
 	return n, nil
 }
 

@@ -121,7 +121,7 @@ func (c *Conn) sendable(n int) error {
 		return ErrClosed
 	case c.werr != nil:
 		return c.werr
-	case c.outBytes+n > c.loop.engine.writeQueue && c.outBytes > 0:
+	case c.outBytes+n > c.writeQueue() && c.outBytes > 0:
 		return ErrWriteQueueFull
 	}
 	return nil

@@ -1,0 +1,45 @@
+package proactor
+
+// What one connection may hold, where it is not what the engine's Config says for all.
+
+// SetLimits bounds, for this connection, the buffers of unread bytes (Config.ReceiveQuota) and the bytes that Send keeps
+// (Config.WriteQueue). 0 or less leaves a bound as it is; the new ones count from the next byte on.
+func (c *Conn) SetLimits(receiveBuffers, writeQueueBytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if receiveBuffers > 0 {
+		c.quota = int32(min(receiveBuffers, 1<<30))
+	}
+	if writeQueueBytes > 0 {
+		c.outMax = writeQueueBytes
+	}
+}
+
+// Received is the number of bytes that have arrived since the connection was made, read or not. What callers of ReadWith
+// have taken themselves is not counted.
+func (c *Conn) Received() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.received
+}
+
+// Queued is the number of bytes that Send has accepted and the kernel has not taken yet.
+func (c *Conn) Queued() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.outBytes
+}
+
+func (c *Conn) receiveQuota() int {
+	if c.quota > 0 {
+		return int(c.quota)
+	}
+	return c.loop.engine.quota
+}
+
+func (c *Conn) writeQueue() int {
+	if c.outMax > 0 {
+		return c.outMax
+	}
+	return c.loop.engine.writeQueue
+}
