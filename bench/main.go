@@ -26,9 +26,11 @@ func execute(args []string) int {
 }
 
 func rootCommand() *cobra.Command {
-	cmd := new(flags).command()
+	cmd := measureCommand(minute)
+	cmd.Use = "bench"
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(serverCommand(), loadCommand())
+	cmd.AddCommand(measureCommand(quick), measureCommand(full), listCommand(), buildCommand(),
+		contestantCommand(), loadCommand())
 	return cmd
 }

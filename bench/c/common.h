@@ -44,29 +44,45 @@ static void *watch_stdin(void *unused)
 	_exit(0);
 }
 
-// Reads the scenario (the only argument) and reports whether data is to be dropped instead of echoed.
-static inline bool parse_sink(int argc, char **argv)
+enum role { ECHO_ROLE = 1, SINK_ROLE = 2, HTTP_ROLE = 4, UDP_ROLE = 8 };
+
+// Reads the role, the first argument; those after it (key=value) do not concern these servers. can is the set of roles
+// that the program has.
+static inline enum role parse_role(int argc, char **argv, unsigned can)
 {
-	if (argc != 2 || (strcmp(argv[1], "echo") && strcmp(argv[1], "sink"))) {
-		fprintf(stderr, "usage: %s echo|sink\n", argv[0]);
-		exit(2);
-	}
-	return !strcmp(argv[1], "sink");
+	static const struct { const char *name; enum role role; } all[] = {
+		{"echo", ECHO_ROLE}, {"sink", SINK_ROLE}, {"http", HTTP_ROLE}, {"udp", UDP_ROLE},
+	};
+
+	for (size_t i = 0; argc > 1 && i < sizeof all / sizeof *all; i++)
+		if (!strcmp(argv[1], all[i].name) && (can & all[i].role))
+			return all[i].role;
+	fprintf(stderr, "cannot be %s\n", argc > 1 ? argv[1] : "nothing");
+	exit(2);
 }
 
-// Opens a listening socket on a free port of 127.0.0.1. TCP_NODELAY is inherited by the accepted sockets.
-static inline int open_listener(int type_flags)
+// Opens a socket of type on a free port of 127.0.0.1.
+static inline int open_socket(int type)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int one = 1;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | type_flags, 0);
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		fatal("socket", errno);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0)
 		fatal("bind", errno);
+	return fd;
+}
+
+// Opens a listening socket. TCP_NODELAY is inherited by the accepted sockets.
+static inline int open_listener(int type_flags)
+{
+	int one = 1;
+	int fd = open_socket(SOCK_STREAM | type_flags);
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (listen(fd, 4096) < 0)
 		fatal("listen", errno);
 	return fd;

@@ -5,16 +5,21 @@
 
 enum { BUF_SIZE = 64 * 1024, EVENTS = 1024 };
 
-// A connection. pend is the tail of a write that did not fit; while there is one, only EPOLLOUT is waited for, so
+// How much of a request's end ("\r\n\r\n") a connection has seen is in seen. pend is the tail of a write that did not fit; while there is one, only EPOLLOUT is waited for, so
 // the peer's data stays in its socket and memory is bounded by one buffer.
 struct conn {
 	int fd;
 	char *pend;
 	size_t off, len;
+	unsigned seen;
 };
 
 static int ep;
-static char buf[BUF_SIZE];
+static enum role role;
+static char buf[BUF_SIZE], answers[BUF_SIZE];
+
+static const char answer[] = "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\n"
+			     "Hello, World!";
 
 static void watch(struct conn *c, int op, uint32_t events)
 {
@@ -62,19 +67,46 @@ static ssize_t send_some(struct conn *c, const char *p, size_t n)
 	return w;
 }
 
-static void readable(struct conn *c, bool sink)
+// Puts an answer into answers for each request that ends in the n bytes of buf, and returns their length.
+static size_t answer_all(struct conn *c, size_t n)
 {
+	static const char end[] = "\r\n\r\n";
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		c->seen = buf[i] == end[c->seen] ? c->seen + 1 : buf[i] == '\r';
+		if (c->seen == 4) {
+			c->seen = 0;
+			memcpy(answers + len, answer, sizeof answer - 1);
+			len += sizeof answer - 1;
+		}
+	}
+	return len;
+}
+
+static void readable(struct conn *c)
+{
+	// A request has at least 18 bytes, so what answers one read fits when it is an eighth of the room.
+	size_t room = role == HTTP_ROLE ? sizeof buf / 8 : sizeof buf;
+	char *out = buf;
+
 	count_syscall();
-	ssize_t n = read(c->fd, buf, sizeof buf);
+	ssize_t n = read(c->fd, buf, room);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
 		drop(c);
 		return;
 	}
-	if (sink)
+	if (role == SINK_ROLE)
 		return;
-	ssize_t w = send_some(c, buf, n);
+	if (role == HTTP_ROLE) {
+		out = answers;
+		n = answer_all(c, n);
+		if (!n)
+			return;
+	}
+	ssize_t w = send_some(c, out, n);
 	if (w < 0) {
 		drop(c);
 		return;
@@ -85,7 +117,7 @@ static void readable(struct conn *c, bool sink)
 		c->pend = malloc(c->len);
 		if (!c->pend)
 			fatal("malloc", ENOMEM);
-		memcpy(c->pend, buf + w, c->len);
+		memcpy(c->pend, out + w, c->len);
 		watch(c, EPOLL_CTL_MOD, EPOLLOUT);
 	}
 }
@@ -106,13 +138,37 @@ static void writable(struct conn *c)
 	}
 }
 
+static _Noreturn void serve_udp(void)
+{
+	int fd = open_socket(SOCK_DGRAM);
+
+	announce(fd);
+	for (;;) {
+		struct sockaddr_in from;
+		socklen_t len = sizeof from;
+
+		count_syscall();
+		ssize_t n = recvfrom(fd, buf, sizeof buf, 0, (struct sockaddr *)&from, &len);
+		if (n < 0 && errno != EINTR)
+			fatal("recvfrom", errno);
+		if (n < 0)
+			continue;
+		count_syscall();
+		if (sendto(fd, buf, n, 0, (struct sockaddr *)&from, len) < 0 && errno != EINTR && errno != EAGAIN &&
+		    errno != ECONNREFUSED && errno != ENOBUFS)
+			fatal("sendto", errno);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	bool sink = parse_sink(argc, argv);
 	static struct epoll_event ev[EVENTS];
 	struct conn listener = {0};
 
+	role = parse_role(argc, argv, ECHO_ROLE | SINK_ROLE | HTTP_ROLE | UDP_ROLE);
 	raise_nofile();
+	if (role == UDP_ROLE)
+		serve_udp();
 	ep = epoll_create1(EPOLL_CLOEXEC);
 	if (ep < 0)
 		fatal("epoll_create1", errno);
@@ -131,7 +187,7 @@ int main(int argc, char **argv)
 			else if (c->pend)
 				writable(c);
 			else
-				readable(c, sink);
+				readable(c);
 		}
 	}
 }

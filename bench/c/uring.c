@@ -277,7 +277,7 @@ static void dispatch(const struct io_uring_cqe *e)
 
 int main(int argc, char **argv)
 {
-	sink = parse_sink(argc, argv);
+	sink = parse_role(argc, argv, ECHO_ROLE | SINK_ROLE) == SINK_ROLE;
 	raise_nofile();
 	int lfd = open_listener(0);
 	setup_ring();

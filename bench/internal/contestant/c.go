@@ -2,6 +2,7 @@ package contestant
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -12,36 +13,16 @@ import (
 	"path/filepath"
 )
 
-func cUring() *Contestant {
-	return &Contestant{
-		Name:  "c-uring",
-		About: "C, io_uring: multishot, buffer ring, direct descriptors, DEFER_TASKRUN; the limit",
-		Build: func(src fs.FS, dir string) (string, error) {
-			return buildC(src, dir, "uring", "-luring")
-		},
-	}
-}
-
-func cEpoll() *Contestant {
-	return &Contestant{
-		Name:  "c-epoll",
-		About: "C, epoll: one thread, direct read and write",
-		Build: func(src fs.FS, dir string) (string, error) {
-			return buildC(src, dir, "epoll")
-		},
-	}
-}
-
 // buildC compiles name.c and returns the program. It is kept in dir under a name made of the sources and the
 // arguments, so that it is compiled once.
-func buildC(src fs.FS, dir, name string, libs ...string) (string, error) {
+func buildC(ctx context.Context, src fs.FS, dir, name string, flags ...string) (string, error) {
 	gcc, err := exec.LookPath("gcc")
 	if err != nil {
 		return "", errors.New("gcc is not installed (Debian: apt-get install gcc libc6-dev)")
 	}
 	files := []string{"common.h", name + ".c"}
 	sum := sha256.New()
-	fmt.Fprintln(sum, gcc, libs)
+	fmt.Fprintln(sum, gcc, flags)
 	contents := make(map[string][]byte)
 	for _, f := range files {
 		b, err := fs.ReadFile(src, f)
@@ -68,8 +49,8 @@ func buildC(src fs.FS, dir, name string, libs ...string) (string, error) {
 			return "", err
 		}
 	}
-	args := append([]string{"-O2", "-pthread", "-o", "server", name + ".c"}, libs...)
-	cmd := exec.Command(gcc, args...)
+	args := append([]string{"-O2", "-pthread", "-o", "server", name + ".c"}, flags...)
+	cmd := exec.CommandContext(ctx, gcc, args...)
 	cmd.Dir = work
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", compileError(err, out)

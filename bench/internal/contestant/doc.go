@@ -1,8 +1,8 @@
-// Package contestant holds the servers that the suite compares: one file per contestant, and the registry.
+// Package contestant holds the programs that the suite compares: the code of those in the suite's own binary, how those
+// that are modules (bench/rivals) or C programs (bench/c) of their own are built, and the registry of all.
 //
-// A contestant is either Go code (Serve), which runs in a process of its own that the suite makes by executing itself
-// again, or a program (Build), which is made once and executed directly. Both speak one small protocol: print
-// "listening ADDRESS" when ready, serve until standard input ends, print "stats {...}" if there are any, exit.
+// Each runs in a process of its own and speaks the protocol of package protocol. One that cannot be built or dies does
+// not take the others with it.
 //
-// The registry is read-only after package initialisation and safe from any goroutine.
+// The registry is made anew on each call and safe from any goroutine; a Builder is for one goroutine.
 package contestant

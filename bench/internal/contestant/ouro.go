@@ -3,9 +3,11 @@ package contestant
 import (
 	"context"
 	"net"
+	"net/http"
 
-	"github.com/ouro-io/ouro/bench/internal/load"
+	"github.com/ouro-io/ouro/bench/protocol"
 	"github.com/ouro-io/ouro/buffers"
+	onet "github.com/ouro-io/ouro/net"
 	"github.com/ouro-io/ouro/proactor"
 )
 
@@ -16,73 +18,104 @@ var (
 	onEpoll = []string{proactor.BackendEnv + "=epoll"}
 )
 
+type (
+	servers = map[protocol.Role]func(*protocol.Server) error
+	jobs    = map[protocol.Role]func(protocol.Args) (protocol.Result, error)
+)
+
 // ouro lists the engine's faces.
 func ouro() []*Contestant {
-	// The lease handler differs where memory matters; in the others it is on demand.
-	memory := []load.Scenario{load.Idle}
-	sink := []load.Scenario{load.Sink, load.Idle}
+	serve := servers{protocol.Echo: serveOuro, protocol.Sink: serveOuro, protocol.Work: serveOuro, protocol.Block: serveOuro,
+		protocol.Broadcast: serveOuroBroadcast, protocol.Proxy: ouroProxy(plainCopy)}
+	lease := servers{protocol.Echo: serveOuroLease, protocol.Sink: serveOuroLease, protocol.Proxy: ouroProxy(leaseCopy)}
+	callbacks := servers{protocol.Echo: serveOuroCallbacks, protocol.Sink: serveOuroCallbacks,
+		protocol.Work: serveOuroCallbacks, protocol.HTTP: serveOuroCallbacks}
+	goroutines := servers{protocol.Echo: serveOuroGoroutines, protocol.Sink: serveOuroGoroutines,
+		protocol.Work: serveOuroGoroutines, protocol.Block: serveOuroGoroutines, protocol.HTTP: serveOuroHTTP,
+		protocol.UDP: serveOuroUDP, protocol.Proxy: serveOuroGoroutinesProxy}
 	return []*Contestant{
-		{Name: "ouro-serve", About: "ouro Serve, io_uring: a coroutine and a 4 KiB buffer per connection",
-			Env: onUring, Serve: serveOuro},
-		{Name: "ouro-serve-epoll", About: "the same handler on the epoll backend", Env: onEpoll, Serve: serveOuro},
-		{Name: "ouro-serve-lease", About: "ouro Serve, io_uring, with leases in place of a buffer of its own",
-			Env: onUring, DefaultIn: sink, Serve: serveOuroLease},
-		{Name: "ouro-callbacks", About: "ouro callbacks, io_uring: no stack per connection", Env: onUring,
-			Serve: serveOuroCallbacks},
-		{Name: "ouro-callbacks-epoll", About: "ouro callbacks on the epoll backend", Env: onEpoll, DefaultIn: memory,
-			Serve: serveOuroCallbacks},
-		{Name: "ouro-goroutines", About: "ouro connections used by ordinary goroutines, io_uring", Env: onUring,
-			Serve: serveOuroGoroutines},
-		{Name: "ouro-goroutines-epoll", About: "the same on the epoll backend", Env: onEpoll, DefaultIn: []load.Scenario{},
-			Serve: serveOuroGoroutines},
+		own("ouro-serve", "ouro Serve, io_uring: a coroutine and a 4 KiB buffer per connection; timers of the executor",
+			onUring, serve, jobs{protocol.Timers: ouroTimers}),
+		own("ouro-serve-epoll", "the same handler on the epoll backend", onEpoll, serve, nil),
+		own("ouro-serve-lease", "ouro Serve, io_uring, with leases in place of a buffer of its own", onUring, lease, nil),
+		own("ouro-serve-nosteal", "ouro Serve, io_uring, without work stealing", onUring,
+			servers{protocol.Work: serveOuroNoSteal}, nil),
+		own("ouro-callbacks", "ouro callbacks, io_uring: no stack per connection", onUring, callbacks, nil),
+		own("ouro-callbacks-epoll", "ouro callbacks on the epoll backend", onEpoll, callbacks, nil),
+		own("ouro-goroutines", "package net's API on ouro, used by ordinary goroutines, io_uring", onUring, goroutines, nil),
+		own("ouro-goroutines-epoll", "the same on the epoll backend", onEpoll, goroutines, nil),
+		own("std-copy", "a proxy on package net that copies instead of splicing", nil,
+			servers{protocol.Proxy: serveStdProxyCopy}, nil),
 	}
-}
-
-// listenStd opens the listener that the engine takes connections from.
-func listenStd() (*net.TCPListener, error) {
-	return net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 }
 
 // countOuro has the engine's system calls reported. Only io_uring counts all of them: a reactor, and an ordinary
 // goroutine that writes, also call the socket directly.
-func countOuro(o Options, e *proactor.Engine) {
+func countOuro(s *protocol.Server, e *proactor.Engine) {
 	if e.Info().Backend != proactor.IOUring {
 		return
 	}
-	o.AtExit(func() Stats { return Stats{Syscalls: e.Stats().Backend.Syscalls} })
+	s.AtExit(func() protocol.Stats { return protocol.Stats{Syscalls: e.Stats().Backend.Syscalls} })
 }
 
-// serveOuroCallbacks echoes the leases that data arrives in.
-func serveOuroCallbacks(o Options) error {
+// serveOuroCallbacks works on the leases that data arrives in.
+func serveOuroCallbacks(s *protocol.Server) error {
 	e, err := proactor.Default()
 	if err != nil {
 		return err
 	}
-	l, err := listenStd()
+	l, err := listenStd(s)
 	if err != nil {
 		return err
 	}
 	echo := func(c *proactor.Conn, d buffers.Lease) {
+		s.Message(d.Bytes())
 		if c.Send(d) != nil {
 			c.Close()
 		}
 	}
-	if o.Sink {
+	switch s.Role {
+	case protocol.Sink:
 		echo = func(_ *proactor.Conn, d buffers.Lease) { d.Release() }
+	case protocol.HTTP:
+		pool, err := buffers.NewPool(buffers.PoolConfig{})
+		if err != nil {
+			return err
+		}
+		echo = answerCallback(pool)
 	}
 	a, err := e.Serve(l, proactor.Handler{OnData: echo})
 	if err != nil {
 		return err
 	}
-	countOuro(o, e)
-	o.Ready(l.Addr().String())
+	countOuro(s, e)
 	return a.Wait(context.Background())
 }
 
-// leaser is what a connection offers besides Read and Write.
-type leaser interface {
-	ReadLease() (buffers.Lease, error)
-	WriteLease(buffers.Lease) error
+func serveOuro(s *protocol.Server) error {
+	return serveNet(s, func(c net.Conn) { s.Handle(c) })
+}
+
+func serveOuroLease(s *protocol.Server) error {
+	return serveNet(s, func(c net.Conn) { echoLeases(c.(leaser), s.Role == protocol.Sink) })
+}
+
+func serveOuroBroadcast(s *protocol.Server) error {
+	h := newHub()
+	return serveNet(s, func(c net.Conn) { h.serve(c, s.BufferSize()) })
+}
+
+func serveOuroNoSteal(s *protocol.Server) error {
+	e, err := proactor.New(proactor.Config{NoSteal: true})
+	if err != nil {
+		return err
+	}
+	l, err := onet.On(e).Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.Ready(l.Addr().String())
+	return onet.On(e).Serve(l, func(c net.Conn) { s.Handle(c) })
 }
 
 // echoLeases is the straight-line handler without a buffer of its own.
@@ -96,6 +129,79 @@ func echoLeases(c leaser, sink bool) {
 			d.Release()
 		} else if c.WriteLease(d) != nil {
 			return
+		}
+	}
+}
+
+func listenOuro(s *protocol.Server) (net.Listener, error) {
+	l, err := onet.Listen("tcp4", "127.0.0.1:0")
+	if err == nil {
+		s.Ready(l.Addr().String())
+	}
+	return l, err
+}
+
+func serveNet(s *protocol.Server, handle func(net.Conn)) error {
+	e, err := proactor.Default()
+	if err != nil {
+		return err
+	}
+	countOuro(s, e)
+	l, err := listenOuro(s)
+	if err != nil {
+		return err
+	}
+	return onet.Serve(l, func(c net.Conn) {
+		defer c.Close()
+		handle(c)
+	})
+}
+
+// serveOuroGoroutines is what a program becomes whose import line alone was changed.
+func serveOuroGoroutines(s *protocol.Server) error {
+	l, err := listenOuro(s)
+	if err != nil {
+		return err
+	}
+	return goEach(l, func(c net.Conn) { s.Handle(c) })
+}
+
+func serveOuroGoroutinesProxy(s *protocol.Server) error {
+	l, err := listenOuro(s)
+	if err != nil {
+		return err
+	}
+	return goEach(l, func(c net.Conn) {
+		up, err := onet.Dial("tcp4", s.Upstream)
+		if err != nil {
+			return
+		}
+		both(c, up, func(f func()) { go f() }, ioCopy)
+	})
+}
+
+func serveOuroHTTP(s *protocol.Server) error {
+	l, err := listenOuro(s)
+	if err != nil {
+		return err
+	}
+	return http.Serve(l, http.HandlerFunc(plainText))
+}
+
+func serveOuroUDP(s *protocol.Server) error {
+	c, err := new(onet.ListenConfig).ListenPacket(context.Background(), "udp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.Ready(c.LocalAddr().String())
+	buf := make([]byte, 64<<10)
+	for {
+		n, from, err := c.ReadFrom(buf)
+		if err != nil {
+			return err
+		}
+		if _, err := c.WriteTo(buf[:n], from); err != nil {
+			return err
 		}
 	}
 }

@@ -2,96 +2,69 @@ package contestant
 
 import (
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
-	"github.com/ouro-io/ouro/bench/internal/load"
+	"github.com/ouro-io/ouro/bench/protocol"
 )
 
-// Buffer sizes that every server which has a buffer per connection uses.
-const (
-	echoBuffer = 4 << 10
-	sinkBuffer = 64 << 10
-)
-
-// Options are what a server is started with.
-type Options struct {
-	// Sink drops what comes in; otherwise it is echoed.
-	Sink bool
-	// Ready must be called once, with the address listened on.
-	Ready func(addr string)
-	// AtExit, when called, sets what is printed as statistics when the server ends.
-	AtExit func(func() Stats)
-}
-
-func (o Options) buffer() int {
-	if o.Sink {
-		return sinkBuffer
-	}
-	return echoBuffer
-}
-
-// Stats is what a server says about itself when it ends.
-type Stats struct {
-	// Syscalls is the number of system calls made to serve, from the start on.
-	Syscalls uint64 `json:"syscalls"`
-}
-
-// Contestant is one server.
+// Contestant is one program that takes part. Exactly one of Program, Module and C says where it comes from.
 type Contestant struct {
 	// Name selects it, About explains it in a line.
 	Name, About string
-	// Env is added to the server's environment.
+	// Env is added to its environment.
 	Env []string
-	// Scenarios that it can take part in; nil means all.
-	Scenarios []load.Scenario
-	// DefaultIn lists the scenarios in whose default selection it is; nil means all.
-	DefaultIn []load.Scenario
-	// Serve runs the server, on 127.0.0.1, and returns only on failure. Nil for programs.
-	Serve func(Options) error
-	// Build makes the program below dir, from the suite's C sources, and returns its path. Nil for Go code. An
-	// error says what to install.
-	Build func(sources fs.FS, dir string) (string, error)
+	// Roles that it can play.
+	Roles []protocol.Role
+
+	// Program is the code, in the suite's own binary.
+	Program *protocol.Program
+	// Module is a folder below bench/rivals, LDFlags what linking it needs.
+	Module, LDFlags string
+	// C is a program in bench/c, Libs what it links with.
+	C    string
+	Libs []string
 }
 
-// Takes reports whether c takes part in s; byDefault asks for the default selection.
-func (c *Contestant) Takes(s load.Scenario, byDefault bool) bool {
-	if c.Scenarios != nil && !slices.Contains(c.Scenarios, s) {
-		return false
-	}
-	return !byDefault || c.DefaultIn == nil || slices.Contains(c.DefaultIn, s)
-}
+// Can reports whether c can play r.
+func (c *Contestant) Can(r protocol.Role) bool { return slices.Contains(c.Roles, r) }
 
 // Baseline is the contestant that the others are related to, Twin is the same once more: what separates the two is
-// noise.
+// noise. Limit is the one that shows what is possible on the machine.
 const (
 	Baseline = "std"
 	Twin     = "std-again"
+	Limit    = "c-uring"
 )
 
-// All lists the contestants in the order of the table.
-func All() []*Contestant {
-	all := []*Contestant{std(Baseline), std(Twin)}
-	all = append(all, ouro()...)
-	return append(all, gnetServer(), cUring(), cEpoll())
+// own makes a contestant of code in this binary; the roles are those of serve and do.
+func own(name, about string, env []string, serve map[protocol.Role]func(*protocol.Server) error,
+	do map[protocol.Role]func(protocol.Args) (protocol.Result, error)) *Contestant {
+	p := &protocol.Program{Serve: serve, Do: do}
+	c := &Contestant{Name: name, About: about, Env: env, Program: p}
+	for r := range serve {
+		c.Roles = append(c.Roles, r)
+	}
+	for r := range do {
+		c.Roles = append(c.Roles, r)
+	}
+	slices.Sort(c.Roles)
+	return c
 }
 
-// Names lists all names.
-func Names() []string {
-	var n []string
-	for _, c := range All() {
-		n = append(n, c.Name)
-	}
-	return n
+// All lists the contestants in the order of the tables.
+func All() []*Contestant {
+	return slices.Concat([]*Contestant{std(Baseline), std(Twin)}, ouro(), web(), patterns(), rivals(), limits())
 }
 
 // Find returns the contestant called name.
 func Find(name string) (*Contestant, error) {
+	var names []string
 	for _, c := range All() {
 		if c.Name == name {
 			return c, nil
 		}
+		names = append(names, c.Name)
 	}
-	return nil, fmt.Errorf("no contestant is called %q; there are %s", name, strings.Join(Names(), ", "))
+	return nil, fmt.Errorf("no contestant is called %q; there are %s", name, strings.Join(names, ", "))
 }

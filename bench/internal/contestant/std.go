@@ -1,25 +1,45 @@
 package contestant
 
 import (
-	"io"
 	"net"
+	"net/http"
+	"os"
+	"sync"
+
+	"github.com/ouro-io/ouro/bench/protocol"
 )
 
-// std is package net as it is mostly used: a goroutine and a buffer per connection.
+// std is package net as it is mostly used: a goroutine and a buffer per connection; net/http; os.File; package time.
 func std(name string) *Contestant {
-	about := "package net, a goroutine and a 4 KiB buffer per connection"
+	about := "package net, a goroutine and a 4 KiB buffer per connection; net/http; os.File; package time"
 	if name == Twin {
 		about = "the same once more: its distance from std is noise"
 	}
-	return &Contestant{Name: name, About: about, Serve: serveStd}
+	return own(name, about, nil, map[protocol.Role]func(*protocol.Server) error{
+		protocol.Echo:      serveStd,
+		protocol.Sink:      serveStd,
+		protocol.Work:      serveStd,
+		protocol.Block:     serveStd,
+		protocol.HTTP:      serveStdHTTP,
+		protocol.UDP:       serveStdUDP,
+		protocol.Broadcast: serveStdBroadcast,
+		protocol.Proxy:     serveStdProxy,
+	}, map[protocol.Role]func(protocol.Args) (protocol.Result, error){
+		protocol.File:   readStd,
+		protocol.Timers: stdTimers,
+	})
 }
 
-func serveStd(o Options) error {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return err
+func listenStd(s *protocol.Server) (*net.TCPListener, error) {
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err == nil {
+		s.Ready(l.Addr().String())
 	}
-	o.Ready(l.Addr().String())
+	return l, err
+}
+
+// goEach runs handle in a goroutine for each connection of l.
+func goEach(l net.Listener, handle func(net.Conn)) error {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -27,23 +47,98 @@ func serveStd(o Options) error {
 		}
 		go func() {
 			defer c.Close()
-			echoBlocking(c, o.Sink, o.buffer())
+			handle(c)
 		}()
 	}
 }
 
-// echoBlocking is the straight-line handler shared by every server that has one.
-func echoBlocking(c io.ReadWriter, sink bool, size int) {
+func serveStd(s *protocol.Server) error {
+	l, err := listenStd(s)
+	if err != nil {
+		return err
+	}
+	return goEach(l, func(c net.Conn) { s.Handle(c) })
+}
+
+func plainText(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain")
+	w.Write([]byte(protocol.PlainText)) //nolint:errcheck // the client is gone then
+}
+
+func serveStdHTTP(s *protocol.Server) error {
+	l, err := listenStd(s)
+	if err != nil {
+		return err
+	}
+	return http.Serve(l, http.HandlerFunc(plainText))
+}
+
+func serveStdUDP(s *protocol.Server) error {
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return err
+	}
+	s.Ready(c.LocalAddr().String())
+	buf := make([]byte, 64<<10)
+	for {
+		n, from, err := c.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return err
+		}
+		if _, err := c.WriteToUDPAddrPort(buf[:n], from); err != nil {
+			return err
+		}
+	}
+}
+
+// hub is the list of subscribers of a broadcast.
+type hub struct {
+	mu  sync.RWMutex
+	all map[net.Conn]struct{}
+}
+
+func newHub() *hub { return &hub{all: map[net.Conn]struct{}{}} }
+
+// serve answers c's first message, subscribes it, and publishes what it sends later.
+func (h *hub) serve(c net.Conn, size int) {
 	buf := make([]byte, size)
+	n, err := c.Read(buf)
+	if err != nil {
+		return
+	}
+	h.mu.Lock()
+	h.all[c] = struct{}{}
+	h.mu.Unlock()
+	defer func() {
+		h.mu.Lock()
+		delete(h.all, c)
+		h.mu.Unlock()
+	}()
+	if _, err := c.Write(buf[:n]); err != nil {
+		return
+	}
 	for {
 		n, err := c.Read(buf)
-		if n > 0 && !sink {
-			if _, err := c.Write(buf[:n]); err != nil {
-				return
-			}
-		}
 		if err != nil {
 			return
 		}
+		h.mu.RLock()
+		for to := range h.all {
+			to.Write(buf[:n]) //nolint:errcheck // its own goroutine finds out
+		}
+		h.mu.RUnlock()
 	}
+}
+
+func serveStdBroadcast(s *protocol.Server) error {
+	l, err := listenStd(s)
+	if err != nil {
+		return err
+	}
+	h := newHub()
+	return goEach(l, func(c net.Conn) { h.serve(c, s.BufferSize()) })
+}
+
+func readStd(a protocol.Args) (protocol.Result, error) {
+	return protocol.ReadFile(a, func(f *os.File) func([]byte, int64) (int, error) { return f.ReadAt })
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"github.com/ouro-io/ouro/bench/protocol"
 )
 
 // conn is one connection of the echo load. Invariants: sent-received messages are in flight, at most len(sentAt);
@@ -34,7 +36,7 @@ func (l *loop) send(c *conn, n int, now int64) error {
 	b := l.scratch[:0]
 	for range n {
 		c.sentAt[c.sent%uint64(len(c.sentAt))] = now
-		b = l.msgs.append(b, c.id, c.sent)
+		b = l.codec.append(b, c.id, c.sent)
 		c.sent++
 	}
 	l.scratch = b
@@ -108,7 +110,7 @@ func (l *loop) receive(c *conn) error {
 			return err
 		}
 		l.progress += uint64(n)
-		if done > 0 && !l.once {
+		if done > 0 && !l.once && l.cfg.Rate == 0 {
 			if c.due == 0 {
 				l.due = append(l.due, c.id)
 			}
@@ -122,32 +124,38 @@ func (l *loop) receive(c *conn) error {
 
 // take checks received bytes and returns how many messages they complete.
 func (l *loop) take(c *conn, b []byte, now int64) (done int, err error) {
-	size := l.msgs.size
+	if len(c.carry) > 0 {
+		c.carry = append(c.carry, b...)
+		b = c.carry
+	}
 	for len(b) > 0 {
-		m := b
-		if len(c.carry) > 0 || len(b) < size {
-			k := min(size-len(c.carry), len(b))
-			c.carry = append(c.carry, b[:k]...)
-			b = b[k:]
-			if len(c.carry) < size {
-				break
-			}
-			m, c.carry = c.carry, c.carry[:0]
-		} else {
-			b = b[size:]
-		}
 		if c.received == c.sent {
 			return done, fmt.Errorf("connection %d got more than it sent", c.id)
 		}
-		if err := l.msgs.check(m[:size], c.id, c.received); err != nil {
+		n, err := l.codec.next(b, c.id, c.received)
+		if err != nil {
 			return done, err
 		}
-		if l.recording {
-			l.hist.RecordValue(now - c.sentAt[c.received%uint64(len(c.sentAt))]) //nolint:errcheck // out of range is counted by max
+		if n == 0 {
+			break
 		}
+		if l.recording && l.counts(c.received) {
+			l.record(now - c.sentAt[c.received%uint64(len(c.sentAt))])
+		}
+		b = b[n:]
 		c.received++
 		done++
+	}
+	if len(b) == 0 || len(c.carry) == 0 || &b[0] != &c.carry[0] {
+		c.carry = append(c.carry[:0], b...)
 	}
 	l.completed += uint64(done)
 	return done, nil
 }
+
+// counts reports whether the latency of message seq is of interest.
+func (l *loop) counts(seq uint64) bool {
+	return l.cfg.Kind != Block || !protocol.Blocks([]byte{byte(seq)})
+}
+
+func (l *loop) record(ns int64) { protocol.Record(l.hist, ns) }

@@ -10,16 +10,17 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/bench/internal/proc"
+	"github.com/ouro-io/ouro/bench/protocol"
 )
 
 const (
 	// dialBatch is how many connections are opened and proved by one echo before the next ones: well below any
 	// listen backlog, whose overflow would cost a retransmission of a second.
 	dialBatch = 256
-	// tickMs bounds each wait, so that time-outs are noticed.
-	tickMs = 100
-	// latencyMax is the largest latency that the histogram holds.
-	latencyMax = int64(time.Minute)
+	// tick bounds each wait, so that time-outs are noticed.
+	tick = 50 * time.Millisecond
 )
 
 // loop is the state of one run. Everything is touched by one goroutine only.
@@ -27,7 +28,7 @@ type loop struct {
 	cfg     Config
 	ep      int
 	conns   []conn
-	msgs    messages
+	codec   codec
 	rbuf    []byte
 	scratch []byte
 	events  []unix.EpollEvent
@@ -36,10 +37,18 @@ type loop struct {
 	due  []int
 	hist *hdrhistogram.Histogram
 
+	// pace sends what is due in an open loop; nil in a closed one. onTick, if not nil, is called after each turn.
+	pace   *pacer
+	onTick func() error
+
 	// once: finished messages are not followed by new ones.
 	once      bool
 	recording bool
 	completed uint64
+	// lost counts datagrams sent again.
+	lost uint64
+	// syscalls counts those of the server, or is nil.
+	syscalls *proc.SyscallCounter
 	// progress grows with every byte moved; it is what the hang guard looks at.
 	progress uint64
 }
@@ -53,12 +62,19 @@ func newLoop(cfg Config) (*loop, error) {
 		cfg:    cfg,
 		ep:     ep,
 		conns:  make([]conn, 0, cfg.Conns),
-		msgs:   newMessages(cfg.Size),
+		codec:  codecOf(cfg),
 		rbuf:   make([]byte, 64<<10),
 		events: make([]unix.EpollEvent, 1024),
 		base:   time.Now(),
-		hist:   hdrhistogram.New(1, latencyMax, 3),
+		hist:   protocol.NewHistogram(),
 	}, nil
+}
+
+func codecOf(cfg Config) codec {
+	if cfg.Kind == HTTP {
+		return new(httpCodec)
+	}
+	return newMessages(cfg.Size)
 }
 
 // now is the time in nanoseconds since the loop was made.
@@ -66,7 +82,9 @@ func (l *loop) now() int64 { return int64(time.Since(l.base)) }
 
 func (l *loop) close() {
 	for i := range l.conns {
-		unix.Close(int(l.conns[i].fd))
+		if fd := l.conns[i].fd; fd >= 0 {
+			unix.Close(int(fd))
+		}
 	}
 	unix.Close(l.ep)
 }
@@ -95,9 +113,9 @@ func (l *loop) watch(c *conn, out bool) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.ep, unix.EPOLL_CTL_MOD, int(c.fd), &ev))
 }
 
-// turn waits for events and handles them with f.
-func (l *loop) turn(ms int, f func(c *conn, events uint32) error) error {
-	n, e := epollWait(l.ep, l.events, ms)
+// turn waits for events, for at most ns nanoseconds, and handles them with f.
+func (l *loop) turn(ns int64, f func(c *conn, events uint32) error) error {
+	n, e := epollWait(l.ep, l.events, ns)
 	if e == syscall.EINTR {
 		return nil
 	}
@@ -131,8 +149,20 @@ var errHung = errors.New("nothing came back")
 func (l *loop) until(done func() bool, f func(c *conn, events uint32) error) error {
 	moved, at := l.progress, l.now()
 	for !done() {
-		if err := l.turn(tickMs, f); err != nil {
+		wait := int64(tick)
+		if l.pace != nil {
+			var err error
+			if wait, err = l.pace.send(); err != nil {
+				return err
+			}
+		}
+		if err := l.turn(wait, f); err != nil {
 			return err
+		}
+		if l.onTick != nil {
+			if err := l.onTick(); err != nil {
+				return err
+			}
 		}
 		if l.progress != moved {
 			moved, at = l.progress, l.now()

@@ -27,11 +27,23 @@ func Run(cfg Config) (Result, error) {
 		return Result{}, err
 	}
 	defer l.close()
-	switch cfg.Scenario {
+	if cfg.CountSyscalls {
+		if l.syscalls, err = proc.CountSyscalls(cfg.ServerPID); err != nil {
+			return Result{}, err
+		}
+		defer l.syscalls.Close()
+	}
+	switch cfg.Kind {
 	case Sink:
 		return l.sink()
+	case Churn:
+		return l.churn()
 	case Idle:
 		return l.idle()
+	case Broadcast:
+		return l.broadcast()
+	case UDP:
+		return l.udp()
 	default:
 		return l.echo()
 	}
@@ -41,12 +53,26 @@ func Run(cfg Config) (Result, error) {
 type usage struct {
 	at           int64
 	server, self time.Duration
+	system       time.Duration
+	switches     int64
+	syscalls     int64
 }
 
 func (l *loop) usage() (u usage, err error) {
-	if l.cfg.ServerPID > 0 {
-		if u.server, err = proc.CPUTime(l.cfg.ServerPID); err != nil {
+	if pid := l.cfg.ServerPID; pid > 0 {
+		if u.server, err = proc.CPUTime(pid); err != nil {
 			return u, err
+		}
+		if u.system, err = proc.SystemTime(pid); err != nil {
+			return u, err
+		}
+		if u.switches, err = proc.Switches(pid); err != nil {
+			return u, err
+		}
+		if l.syscalls != nil {
+			if u.syscalls, err = l.syscalls.Count(); err != nil {
+				return u, err
+			}
 		}
 	}
 	if u.self, err = proc.CPUTime(os.Getpid()); err != nil {
@@ -58,9 +84,12 @@ func (l *loop) usage() (u usage, err error) {
 
 func (u usage) since(before usage) Result {
 	return Result{
-		WindowNs:    u.at - before.at,
-		ServerCPUNs: int64(u.server - before.server),
-		LoadCPUNs:   int64(u.self - before.self),
+		WindowNs:       u.at - before.at,
+		ServerCPUNs:    int64(u.server - before.server),
+		ServerSystemNs: int64(u.system - before.system),
+		ServerSwitches: u.switches - before.switches,
+		ServerSyscalls: u.syscalls - before.syscalls,
+		LoadCPUNs:      int64(u.self - before.self),
 	}
 }
 
@@ -89,14 +118,26 @@ func (l *loop) echo() (Result, error) {
 	if err := l.open(l.cfg.Conns, true); err != nil {
 		return Result{}, err
 	}
-	for i := range l.conns {
-		if err := l.send(&l.conns[i], l.cfg.Pipeline, l.now()); err != nil {
-			return Result{}, err
+	if l.cfg.Rate > 0 {
+		l.pace = newPacer(l)
+	} else {
+		for i := range l.conns {
+			if l.cfg.Kind == Skew && i%2 == 1 {
+				continue
+			}
+			if err := l.send(&l.conns[i], l.cfg.Pipeline, l.now()); err != nil {
+				return Result{}, err
+			}
 		}
 	}
+	return l.measure(l.echoEvent)
+}
+
+// measure runs the loop and reports what was completed in the window.
+func (l *loop) measure(f func(c *conn, events uint32) error) (Result, error) {
 	var first uint64
-	before, after, err := l.window(l.echoEvent, func() error {
-		l.recording, first = true, l.completed
+	before, after, err := l.window(f, func() error {
+		l.recording, first, l.lost = true, l.completed, 0
 		return nil
 	})
 	if err != nil {
@@ -106,7 +147,11 @@ func (l *loop) echo() (Result, error) {
 	r.Requests = l.completed - first
 	r.Bytes = r.Requests * uint64(l.cfg.Size)
 	r.TotalRequests = l.completed
-	r.P50Ns, r.P99Ns, r.MaxNs = l.hist.ValueAtQuantile(50), l.hist.ValueAtQuantile(99), l.hist.Max()
+	r.Lost = l.lost
+	if l.pace != nil {
+		r.Behind = l.pace.behind(after.at)
+	}
+	r.SetLatency(l.hist)
 	return r, nil
 }
 
@@ -177,11 +222,19 @@ func (l *loop) idle() (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	kernelBase, err := proc.KernelMemory()
+	if err != nil {
+		return Result{}, err
+	}
 	if err := l.open(l.cfg.Conns, true); err != nil {
 		return Result{}, err
 	}
 	time.Sleep(l.cfg.Warmup)
 	full, err := l.memory()
+	if err != nil {
+		return Result{}, err
+	}
+	kernelFull, err := proc.KernelMemory()
 	if err != nil {
 		return Result{}, err
 	}
@@ -196,6 +249,7 @@ func (l *loop) idle() (Result, error) {
 	}
 	r := after.since(before)
 	r.PSSBytes, r.RSSBytes = full.PSS-base.PSS, full.RSS-base.RSS
+	r.KernelBytes = kernelFull - kernelBase
 	r.TotalRequests = l.completed
 	return r, nil
 }

@@ -22,9 +22,12 @@ func write(fd int32, p []byte) (int, syscall.Errno) {
 	return int(n), e
 }
 
-func epollWait(ep int, ev []unix.EpollEvent, ms int) (int, syscall.Errno) {
-	// SAFETY: ev is live across the call, which writes at most len(ev) events. epoll_pwait takes no signal mask here.
-	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&ev[0])),
-		uintptr(len(ev)), uintptr(ms), 0, 0)
+// epollWait waits for at most ns nanoseconds (epoll_pwait2(2), Linux 5.11).
+func epollWait(ep int, ev []unix.EpollEvent, ns int64) (int, syscall.Errno) {
+	ts := unix.NsecToTimespec(ns)
+	// SAFETY: ev and ts are live across the call, which writes at most len(ev) events and reads ts. There is no signal
+	// mask.
+	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(ep), uintptr(unsafe.Pointer(&ev[0])),
+		uintptr(len(ev)), uintptr(unsafe.Pointer(&ts)), 0, 0)
 	return int(n), e
 }

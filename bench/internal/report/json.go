@@ -24,18 +24,22 @@ type Environment struct {
 	Go     string    `json:"go"`
 	// TCP is the congestion control, which shapes bulk figures.
 	TCP string `json:"tcpCongestionControl"`
+	// Emulated marks figures of a machine in emulation: they show that things work and nothing about speed.
+	Emulated bool `json:"emulated,omitempty"`
 	// Modules are the versions of the rivals and libraries in this binary.
 	Modules map[string]string `json:"modules,omitempty"`
 }
 
 // Document is the whole result.
 type Document struct {
-	Environment Environment    `json:"environment"`
-	Rounds      int            `json:"rounds"`
-	WarmupNs    int64          `json:"warmupNs"`
-	WindowNs    int64          `json:"windowNs"`
-	Tables      []Table        `json:"tables"`
-	Samples     []suite.Sample `json:"samples"`
+	Environment Environment `json:"environment"`
+	// Profile is minute, quick or full.
+	Profile  string         `json:"profile,omitempty"`
+	Rounds   int            `json:"rounds"`
+	WarmupNs int64          `json:"warmupNs"`
+	WindowNs int64          `json:"windowNs"`
+	Tables   []Table        `json:"tables"`
+	Samples  []suite.Sample `json:"samples"`
 }
 
 // ReadEnvironment describes this machine; what cannot be read stays empty.

@@ -10,36 +10,24 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/ouro-io/ouro/bench/internal/contestant"
 	"github.com/ouro-io/ouro/bench/internal/load"
 	"github.com/ouro-io/ouro/bench/internal/suite"
 )
 
-func TestMain(m *testing.M) {
-	contestant.Quiet()
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // sampleOf is a second in which requests were served for cpu each.
 func sampleOf(name string, round int, requests uint64, cpu time.Duration) suite.Sample {
 	return suite.Sample{Contestant: name, Round: round, Result: load.Result{Requests: requests, TotalRequests: requests,
-		WindowNs: 1e9, ServerCPUNs: int64(cpu) * int64(requests), LoadCPUNs: 7e8, P50Ns: 1000, P99Ns: 2000, MaxNs: 3000}}
+		WindowNs: 1e9, ServerCPUNs: int64(cpu) * int64(requests), LoadCPUNs: 7e8, P50Ns: 1000, P99Ns: 2000, MaxNs: 3000,
+		Quantiles: []int64{1, 1, 1, 1, 1000, 1, 1, 1, 1, 2000, 1, 1, 1, 1, 1, 3000}}}
 }
 
-func planOf(t *testing.T, cell suite.Cell, names ...string) *suite.Plan {
-	p := &suite.Plan{Cells: []suite.Cell{cell}, Rounds: 3}
-	for _, n := range names {
-		c, err := contestant.Find(n)
-		require.NoError(t, err)
-		p.Contestants = append(p.Contestants, c)
-	}
-	return p
-}
+var echoCell = suite.Cell{Scenario: suite.EchoName, Mode: suite.Sep, Conns: 64, Size: 64, Pipeline: 1}
 
-var echoCell = suite.Cell{Scenario: load.Echo, Mode: suite.Sep, Conns: 64, Size: 64, Pipeline: 1}
+func summarize(s ...suite.Sample) []Table { return Summarize([]suite.Cell{echoCell}, s) }
 
 func TestRatiosAreTakenWithinTheRound(t *testing.T) {
-	p := planOf(t, echoCell, "std", "std-again", "gnet", "c-uring")
 	var s []suite.Sample
 	// The machine halves its speed in the second round, which must not show in the ratios.
 	for round, slow := range []time.Duration{1, 2, 1} {
@@ -49,7 +37,7 @@ func TestRatiosAreTakenWithinTheRound(t *testing.T) {
 			sampleOf("gnet", round, 1500, 8*slow*time.Microsecond),
 			sampleOf("c-uring", round, 2000, 4*slow*time.Microsecond))
 	}
-	tables := Summarize(p, s)
+	tables := summarize(s...)
 	require.Len(t, tables, 1)
 	g := tables[0].Rows[2]
 	require.Equal(t, "gnet", g.Contestant)
@@ -63,26 +51,24 @@ func TestRatiosAreTakenWithinTheRound(t *testing.T) {
 }
 
 func TestResolutionIsWhatTwinsDifferBy(t *testing.T) {
-	p := planOf(t, echoCell, "std", "std-again")
-	tables := Summarize(p, []suite.Sample{
+	tables := summarize(
 		sampleOf("std", 0, 1000, 10000), sampleOf("std-again", 0, 1000, 10000),
 		sampleOf("std", 1, 1000, 10000), sampleOf("std-again", 1, 1000, 11500),
 		sampleOf("std", 2, 1000, 10000), sampleOf("std-again", 2, 1000, 8500),
-	})
+	)
 	// Median 1; distances 0, 0.15 and 0.15.
 	require.InDelta(t, 0.1, tables[0].Resolution["serverCpuNsPerRequest"], 1e-9)
 	// The other way: steady, but at a distance.
-	tables = Summarize(p, []suite.Sample{sampleOf("std", 0, 1000, 10000), sampleOf("std-again", 0, 1000, 12000)})
+	tables = summarize(sampleOf("std", 0, 1000, 10000), sampleOf("std-again", 0, 1000, 12000))
 	require.InDelta(t, 0.2, tables[0].Resolution["serverCpuNsPerRequest"], 1e-9)
 }
 
 func TestFailuresAreToldAndHaveNoRatio(t *testing.T) {
-	p := planOf(t, echoCell, "std", "gnet", "c-uring")
 	broken := suite.Sample{Contestant: "std", Round: 1, Error: "died: signal: killed"}
-	tables := Summarize(p, []suite.Sample{
+	tables := summarize(
 		sampleOf("std", 0, 1000, 10000), sampleOf("gnet", 0, 1000, 5000), broken, sampleOf("gnet", 1, 1000, 7000),
-		{Contestant: "c-uring", Error: "gcc is not installed"},
-	})
+		suite.Sample{Contestant: "c-uring", Error: "gcc is not installed"},
+	)
 	require.Equal(t, 1, tables[0].Rows[1].Figures["serverCpuNsPerRequest"].ToBaseline.N)
 	var b strings.Builder
 	require.NoError(t, WriteText(&b, tables))
@@ -92,18 +78,17 @@ func TestFailuresAreToldAndHaveNoRatio(t *testing.T) {
 }
 
 func TestTextLinesUp(t *testing.T) {
-	p := planOf(t, echoCell, "std", "std-again", "gnet")
-	tables := Summarize(p, []suite.Sample{sampleOf("std", 0, 1000, 10000), sampleOf("std-again", 0, 1000, 10000),
-		sampleOf("gnet", 0, 50000, 123456)})
+	tables := summarize(sampleOf("std", 0, 1000, 10000), sampleOf("std-again", 0, 1000, 10000),
+		sampleOf("gnet", 0, 50000, 123456))
 	var b strings.Builder
 	require.NoError(t, WriteText(&b, tables))
 	want := `
 echo · 64 connections, 64 B · sep: server and load have a CPU each
-  server      CPU/req  × std    (min–max)  × C  req/s  × std    (min–max)      p50      p99  sys/req
-  std        10.00 µs                            1000                      1.00 µs  2.00 µs        –
-  std-again  10.00 µs   1.00    1.00–1.00        1000   1.00    1.00–1.00  1.00 µs  2.00 µs        –
-  gnet         123 µs  12.35  12.35–12.35       50000  50.00  50.00–50.00  1.00 µs  2.00 µs        –
-  noise (std against itself): CPU/req ±0 %, req/s ±0 %; smaller differences say nothing
+  server      CPU/req  × std    (min–max)  × C  req/s  × std    (min–max)      p50      p99  × std  (min–max)  ctx/req  sys/req
+  std        10.00 µs                            1000                      1.00 µs  2.00 µs                       0.00        –
+  std-again  10.00 µs   1.00    1.00–1.00        1000   1.00    1.00–1.00  1.00 µs  2.00 µs   1.00  1.00–1.00     0.00        –
+  gnet         123 µs  12.35  12.35–12.35       50000  50.00  50.00–50.00  1.00 µs  2.00 µs   1.00  1.00–1.00     0.00        –
+  noise (std against itself): CPU/req ±0 %, req/s ±0 %, p99 ±0 %; smaller differences say nothing
   the load generator was busy (share of its CPU), so throughput may be its limit: std 70 %, std-again 70 %, gnet 70 %
 `
 	require.Equal(t, want, b.String())
@@ -117,10 +102,12 @@ func TestMedianOfAnEvenNumber(t *testing.T) {
 func TestEveryScenarioHasFigures(t *testing.T) {
 	s := sampleOf("std", 0, 1000, 10000)
 	s.Result.Bytes, s.Result.PSSBytes, s.SyscallsPerRequest = 1<<30, 1<<20, 1
-	for _, sc := range load.Scenarios {
-		for _, m := range Metrics(sc) {
+	s.Result.KernelBytes, s.Result.ServerSwitches = 1<<20, 1
+	for _, sc := range suite.All() {
+		require.NotEmpty(t, Metrics(sc.Name), sc.Name)
+		for _, m := range Metrics(sc.Name) {
 			v, ok := m.value(s)
-			require.True(t, ok, "%s %s", sc, m.Key)
+			require.True(t, ok, "%s %s", sc.Name, m.Key)
 			require.NotEmpty(t, m.format(v))
 			// A sample with nothing in it has no figure, in place of an infinite one.
 			_, ok = m.value(suite.Sample{})
@@ -130,9 +117,8 @@ func TestEveryScenarioHasFigures(t *testing.T) {
 }
 
 func TestJSONRoundTrip(t *testing.T) {
-	p := planOf(t, echoCell, "std", "gnet")
 	samples := []suite.Sample{sampleOf("std", 0, 1000, 10000), sampleOf("gnet", 0, 1000, 5000)}
-	d := Document{Environment: ReadEnvironment(), Rounds: 1, Tables: Summarize(p, samples), Samples: samples}
+	d := Document{Environment: ReadEnvironment(), Rounds: 1, Tables: summarize(samples...), Samples: samples}
 	require.NotEmpty(t, d.Environment.Kernel)
 	var b bytes.Buffer
 	require.NoError(t, WriteJSON(&b, d))

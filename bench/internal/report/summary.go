@@ -6,10 +6,8 @@ import (
 
 	"github.com/ouro-io/ouro/bench/internal/contestant"
 	"github.com/ouro-io/ouro/bench/internal/suite"
+	"github.com/ouro-io/ouro/bench/protocol"
 )
-
-// Limit is the contestant that shows what is possible on the machine.
-const Limit = "c-uring"
 
 // Spread is a median with its extremes.
 type Spread struct {
@@ -46,6 +44,10 @@ type Row struct {
 	Figures    map[string]Figure `json:"figures,omitempty"`
 	// LoadCPUShare is the median share of a CPU that the load generator used.
 	LoadCPUShare float64 `json:"loadCpuShare"`
+	// Layers is the split of the server's CPU time, as shares of 1, from a profile.
+	Layers map[string]float64 `json:"layers,omitempty"`
+	// QuantilesNs are the medians of the latency's quantiles, at those of protocol.Quantiles.
+	QuantilesNs []float64 `json:"quantilesNs,omitempty"`
 	// Failed says why the contestant has no figures, or no more of them.
 	Failed string `json:"failed,omitempty"`
 }
@@ -61,18 +63,20 @@ type Table struct {
 }
 
 // Summarize makes a table of each cell.
-func Summarize(p *suite.Plan, samples []suite.Sample) []Table {
-	tables := make([]Table, len(p.Cells))
-	for i, cell := range p.Cells {
+func Summarize(cells []suite.Cell, samples []suite.Sample) []Table {
+	tables := make([]Table, len(cells))
+	for i, cell := range cells {
 		byName := map[string][]suite.Sample{}
+		t := Table{Cell: cell}
 		for _, s := range samples {
 			if s.Cell == i {
 				byName[s.Contestant] = append(byName[s.Contestant], s)
 			}
 		}
-		t := Table{Cell: cell}
-		for _, c := range p.Runs(cell) {
-			t.Rows = append(t.Rows, rowOf(cell, c.Name, byName))
+		for _, c := range contestant.All() {
+			if len(byName[c.Name]) > 0 {
+				t.Rows = append(t.Rows, rowOf(cell, c.Name, byName))
+			}
 		}
 		t.Resolution = resolution(cell, byName)
 		tables[i] = t
@@ -86,6 +90,8 @@ func rowOf(cell suite.Cell, name string, byName map[string][]suite.Sample) Row {
 	for _, s := range byName[name] {
 		if s.Error != "" {
 			r.Failed = s.Error
+		} else if s.Profiled {
+			r.Layers = s.Layers
 		} else if v, ok := ratio(float64(s.Result.LoadCPUNs), float64(s.Result.WindowNs)); ok {
 			shares = append(shares, v)
 		}
@@ -93,6 +99,7 @@ func rowOf(cell suite.Cell, name string, byName map[string][]suite.Sample) Row {
 	if sp := spreadOf(shares); sp != nil {
 		r.LoadCPUShare = sp.Median
 	}
+	r.QuantilesNs = quantilesOf(byName[name])
 	for _, m := range Metrics(cell.Scenario) {
 		own := valuesByRound(m, byName[name])
 		f := Figure{Value: spreadOf(values(own))}
@@ -102,18 +109,50 @@ func rowOf(cell suite.Cell, name string, byName map[string][]suite.Sample) Row {
 		if m.Related && name != contestant.Baseline {
 			f.ToBaseline = spreadOf(ratios(own, valuesByRound(m, byName[contestant.Baseline])))
 		}
-		if m.Limit && name != Limit {
-			f.ToLimit = spreadOf(ratios(own, valuesByRound(m, byName[Limit])))
+		if m.Limit && name != limitOf(cell) {
+			f.ToLimit = spreadOf(ratios(own, valuesByRound(m, byName[limitOf(cell)])))
 		}
 		r.Figures[m.Key] = f
 	}
 	return r
 }
 
+// limitOf is the contestant that shows what is possible on the machine.
+func limitOf(c suite.Cell) string {
+	if s, err := suite.Find(c.Scenario); err == nil {
+		switch s.Role {
+		case protocol.File:
+			return "c-file"
+		case protocol.HTTP, protocol.UDP:
+			return "c-epoll"
+		}
+	}
+	return contestant.Limit
+}
+
+// quantilesOf is the median over the rounds at each quantile.
+func quantilesOf(samples []suite.Sample) []float64 {
+	var out []float64
+	for i := range protocol.Quantiles {
+		var v []float64
+		for _, s := range samples {
+			if q := s.Result.Quantiles; s.Error == "" && !s.Profiled && len(q) == len(protocol.Quantiles) {
+				v = append(v, float64(q[i]))
+			}
+		}
+		if len(v) == 0 {
+			return nil
+		}
+		out = append(out, spreadOf(v).Median)
+	}
+	return out
+}
+
 func valuesByRound(m Metric, samples []suite.Sample) map[int]float64 {
 	out := map[int]float64{}
+	profiled := m.profiled && slices.ContainsFunc(samples, func(s suite.Sample) bool { return s.Profiled && s.Error == "" })
 	for _, s := range samples {
-		if s.Error != "" {
+		if s.Error != "" || s.Profiled != profiled {
 			continue
 		}
 		if v, ok := m.value(s); ok {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ouro-io/ouro/bench/internal/load"
 	"github.com/ouro-io/ouro/bench/internal/suite"
+	"github.com/ouro-io/ouro/bench/protocol"
 )
 
 // busyLoad is the share of a CPU from which the load generator may be what limits the throughput.
@@ -50,19 +51,54 @@ func writeTable(b *strings.Builder, t Table) {
 
 // Title describes a cell in a line.
 func Title(c suite.Cell) string {
-	where := map[suite.Mode]string{
-		suite.Same: "same: server and load share one CPU",
-		suite.Sep:  "sep: server and load have a CPU each",
-		suite.Free: "free: nothing pinned",
-	}[c.Mode]
-	what := fmt.Sprintf("%d connections, %d B", c.Conns, c.Size)
-	if c.Conns == 1 {
-		what = fmt.Sprintf("1 connection, %d B", c.Size)
+	return c.Scenario + " · " + Condition(c)
+}
+
+// Condition describes a cell without its scenario.
+func Condition(c suite.Cell) string {
+	s, err := suite.Find(c.Scenario)
+	if err != nil {
+		return ""
 	}
-	if c.Scenario == load.Echo && c.Pipeline > 1 {
-		what += fmt.Sprintf(", %d in flight each", c.Pipeline)
+	var what []string
+	add := func(format string, args ...any) { what = append(what, fmt.Sprintf(format, args...)) }
+	if c.Variant != "" {
+		add("%s", c.Variant)
 	}
-	return fmt.Sprintf("%s · %s · %s", c.Scenario, what, where)
+	switch s.Role {
+	case protocol.Timers:
+		add("%d timers", c.Conns)
+	case protocol.File:
+		add("%s, %d in flight", size(c.Size), c.Pipeline)
+	default:
+		if c.Conns == 1 {
+			add("1 connection, %s", size(c.Size))
+		} else {
+			add("%d connections, %s", c.Conns, size(c.Size))
+		}
+		if c.Rate > 0 {
+			add("%d per second", c.Rate)
+		} else if c.Pipeline > 1 {
+			add("%d in flight", c.Pipeline)
+		}
+	}
+	return strings.Join(what, ", ") + " · " + where[c.Mode]
+}
+
+var where = map[suite.Mode]string{
+	suite.Same: "same: server and load share one CPU",
+	suite.Sep:  "sep: server and load have a CPU each",
+	suite.Free: "free: nothing pinned",
+}
+
+func size(n int) string {
+	switch {
+	case n >= 1<<20 && n%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 1<<10 && n%(1<<10) == 0:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d B", n)
 }
 
 func headings(metrics []Metric) []string {
@@ -148,7 +184,7 @@ func noise(t Table, metrics []Metric) string {
 }
 
 func busy(t Table) string {
-	if t.Cell.Mode == suite.Same || t.Cell.Scenario == load.Idle {
+	if t.Cell.Mode == suite.Same || loadless(t.Cell) {
 		return ""
 	}
 	var who []string
@@ -161,4 +197,10 @@ func busy(t Table) string {
 		return ""
 	}
 	return "the load generator was busy (share of its CPU), so throughput may be its limit: " + strings.Join(who, ", ")
+}
+
+// loadless reports whether a cell has no load generator that could be its limit.
+func loadless(c suite.Cell) bool {
+	s, err := suite.Find(c.Scenario)
+	return err != nil || s.Load == "" || s.Load == load.Idle
 }

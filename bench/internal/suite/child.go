@@ -15,20 +15,20 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ouro-io/ouro/bench/internal/contestant"
 	"github.com/ouro-io/ouro/bench/internal/proc"
+	"github.com/ouro-io/ouro/bench/protocol"
 )
 
 // Lines of the protocol between the suite and a server's process.
 const (
 	listeningPrefix = "listening "
 	statsPrefix     = "stats "
+	resultPrefix    = "result "
 )
 
 // Hang guards.
 const (
-	stopLimit  = 5 * time.Second
-	loadMargin = 30 * time.Second
+	stopLimit = 5 * time.Second
 )
 
 // server is a server's process. done is closed once it was waited for; stats and err are set before that.
@@ -38,7 +38,7 @@ type server struct {
 	addr   chan string
 	stderr head
 	done   chan struct{}
-	stats  contestant.Stats
+	stats  protocol.Stats
 	err    error
 }
 
@@ -162,4 +162,24 @@ func (t *head) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return strings.Join(strings.Fields(t.b.String()), " ")
+}
+
+// runChild runs a command to its end and returns what it printed.
+func runChild(ctx context.Context, argv, env []string, at proc.Placement) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = env
+	var out bytes.Buffer
+	var stderr head
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	cmd.WaitDelay = stopLimit
+	if err := proc.Start(at, cmd); err != nil {
+		return nil, err
+	}
+	if err := cmd.Wait(); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("did not finish: %w", ctx.Err())
+		}
+		return nil, fmt.Errorf("%w: %s", err, stderr.String())
+	}
+	return out.Bytes(), nil
 }

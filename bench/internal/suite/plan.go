@@ -2,12 +2,11 @@ package suite
 
 import (
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
 	"github.com/ouro-io/ouro/bench/internal/contestant"
-	"github.com/ouro-io/ouro/bench/internal/load"
+	"github.com/ouro-io/ouro/bench/protocol"
 )
 
 // Mode says which CPUs server and load generator run on.
@@ -28,83 +27,119 @@ var Modes = []Mode{Same, Sep, Free}
 
 // Cell is one condition under which all contestants are compared.
 type Cell struct {
-	Scenario load.Scenario `json:"scenario"`
-	Mode     Mode          `json:"mode"`
-	Conns    int           `json:"connections"`
-	// Size is in bytes; Pipeline is the number of messages in flight per connection.
+	Scenario string `json:"scenario"`
+	Mode     Mode   `json:"mode"`
+	// Conns is the number of connections, or of timers.
+	Conns int `json:"connections"`
+	// Size is in bytes; Pipeline is the number of messages in flight per connection, or of reads in flight.
 	Size     int `json:"size"`
 	Pipeline int `json:"pipeline"`
+	// Rate is in requests per second, 0 for a closed loop.
+	Rate int `json:"rate,omitempty"`
+	// Variant is one of the scenario's.
+	Variant string `json:"variant,omitempty"`
 }
 
 // Plan is what to run. Every field is required unless it says otherwise.
 type Plan struct {
 	// Cells are measured in order within a round.
 	Cells []Cell
-	// Contestants are measured in order within a cell; Default marks the default selection, from which those that
-	// are of no interest in a scenario are left out.
-	Contestants []*contestant.Contestant
-	Default     bool
+	// Who lists the contestants of a scenario, in order. Those that cannot play its role are left out.
+	Who func(*Scenario) []string
 	// Rounds is how often everything is measured, ≥ 1.
 	Rounds int
+	// Profiled lists the cells (by index) of which a last round is made with a CPU profile and counted system calls.
+	// Its times are not part of any figure. May be empty.
+	Profiled []int
 	// Warmup precedes each measured window.
 	Warmup, Window time.Duration
+	// ProfileWindow is the window of the last round. Default 400 ms.
+	ProfileWindow time.Duration
 	// Settle and IdleWindow stand in for them where connections idle: the runtimes' housekeeping takes its own time.
 	// Default 300 ms and 1 s.
 	Settle, IdleWindow time.Duration
 	// StartLimit is how long a server may take until it listens. Default 10 s.
 	StartLimit time.Duration
+	// HangLimit is how long a measurement may take beyond warm-up and window. Default 30 s.
+	HangLimit time.Duration
 	// Procs is GOMAXPROCS of a Go server in mode Free; 0 leaves it to Go.
 	Procs int
-	// Self is the command that becomes a server or a load generator when the arguments of ServerArgs or LoadArgs
-	// follow.
-	Self []string
-	// Sources holds the C programs, BuildDir keeps what is compiled.
-	Sources  fs.FS
-	BuildDir string
+	// FileBytes is the size of the file that is read. Default 64 MiB.
+	FileBytes int64
+	// TimerSpread is over how long timers are due. Default 1 s.
+	TimerSpread time.Duration
+	// Builder makes the programs. Its Self also becomes the load generator.
+	Builder *contestant.Builder
+	// Scratch is a folder on a real disk for the file, which is removed again. Default: Builder.Dir.
+	Scratch string
 	// Progress, if not nil, is told before each measurement and, with done == total and empty text, at the end.
 	Progress func(done, total int, text string)
 }
 
 // Runs lists who is measured in cell c.
-func (p *Plan) Runs(c Cell) []*contestant.Contestant {
+func (p *Plan) Runs(c Cell) ([]*contestant.Contestant, error) {
+	s, err := Find(c.Scenario)
+	if err != nil {
+		return nil, err
+	}
 	var out []*contestant.Contestant
-	for _, x := range p.Contestants {
-		if x.Takes(c.Scenario, p.Default) {
+	for _, name := range p.Who(s) {
+		x, err := contestant.Find(name)
+		if err != nil {
+			return nil, err
+		}
+		if x.Can(s.Role) {
 			out = append(out, x)
 		}
 	}
-	return out
+	return out, nil
 }
 
-// Measurements is how many there are in one round.
-func (p *Plan) Measurements() int {
-	n := 0
-	for _, c := range p.Cells {
-		n += len(p.Runs(c))
+// Measurements is how many there are in one round, and in the profiled one.
+func (p *Plan) Measurements() (round, profiled int, err error) {
+	for i, c := range p.Cells {
+		who, err := p.Runs(c)
+		if err != nil {
+			return 0, 0, err
+		}
+		round += len(who)
+		if slices.Contains(p.Profiled, i) {
+			profiled += len(who)
+		}
 	}
-	return n
+	return round, profiled, nil
 }
 
 func (p *Plan) setDefaults() {
 	for _, d := range []struct {
 		to    *time.Duration
 		value time.Duration
-	}{{&p.Settle, 300 * time.Millisecond}, {&p.IdleWindow, time.Second}, {&p.StartLimit, 10 * time.Second}} {
+	}{{&p.Settle, 300 * time.Millisecond}, {&p.IdleWindow, time.Second}, {&p.StartLimit, 10 * time.Second},
+		{&p.HangLimit, 30 * time.Second}, {&p.ProfileWindow, 400 * time.Millisecond}, {&p.TimerSpread, time.Second}} {
 		if *d.to == 0 {
 			*d.to = d.value
 		}
 	}
+	if p.FileBytes == 0 {
+		p.FileBytes = 64 << 20
+	}
+	if p.Scratch == "" {
+		p.Scratch = p.Builder.Dir
+	}
 }
 
 func (p *Plan) check() error {
+	n, _, err := p.Measurements()
 	switch {
+	case err != nil:
+		return err
 	case p.Rounds < 1:
 		return fmt.Errorf("%d rounds; give at least 1", p.Rounds)
 	case p.Procs < 0:
 		return fmt.Errorf("GOMAXPROCS %d; give 0 for Go's default or a count", p.Procs)
-	case p.Window <= 0 || p.Warmup < 0 || p.Settle < 0 || p.IdleWindow < 0 || p.StartLimit < 0:
+	case p.Window <= 0 || p.Warmup < 0 || p.Settle < 0 || p.IdleWindow < 0 || p.StartLimit < 0 || p.HangLimit < 0:
 		return fmt.Errorf("window %v, warm-up %v; the window must be > 0 and no time negative", p.Window, p.Warmup)
-	case p.Measurements() == 0:
+	case n == 0:
 		return fmt.Errorf("nothing to measure: no contestant takes part in any of the scenarios")
 	}
 	for _, c := range p.Cells {
@@ -117,12 +152,16 @@ func (p *Plan) check() error {
 
 // Sample is one measurement.
 type Sample struct {
-	Cell       int         `json:"cell"`
-	Contestant string      `json:"contestant"`
-	Round      int         `json:"round"`
-	Result     load.Result `json:"result"`
-	// SyscallsPerRequest is 0 when the server does not count them.
+	Cell       int             `json:"cell"`
+	Contestant string          `json:"contestant"`
+	Round      int             `json:"round"`
+	Result     protocol.Result `json:"result"`
+	// SyscallsPerRequest is 0 when neither the server nor the kernel counts them.
 	SyscallsPerRequest float64 `json:"syscallsPerRequest,omitempty"`
+	// Layers is the CPU time's split, as shares of 1. Only in samples of the profiled round, which have Profiled set
+	// and whose times are not comparable.
+	Layers   map[string]float64 `json:"layers,omitempty"`
+	Profiled bool               `json:"profiled,omitempty"`
 	// Error says why there is no result.
 	Error string `json:"error,omitempty"`
 }

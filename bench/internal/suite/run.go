@@ -6,43 +6,45 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os/exec"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 
 	"github.com/ouro-io/ouro/bench/internal/contestant"
+	"github.com/ouro-io/ouro/bench/internal/layers"
 	"github.com/ouro-io/ouro/bench/internal/load"
 	"github.com/ouro-io/ouro/bench/internal/proc"
+	"github.com/ouro-io/ouro/bench/protocol"
 )
-
-// ServerArgs are the arguments that make Self serve as contestant name.
-func ServerArgs(name string, sink bool) []string {
-	return []string{"server", "--kind", name, "--sink=" + strconv.FormatBool(sink)}
-}
-
-// LoadArgs are the arguments that make Self measure as cfg says.
-func LoadArgs(cfg load.Config) []string {
-	return []string{"load", "--addr", cfg.Addr, "--pid", strconv.Itoa(cfg.ServerPID),
-		"--scenario", string(cfg.Scenario), "--conns", strconv.Itoa(cfg.Conns), "--size", strconv.Itoa(cfg.Size),
-		"--pipeline", strconv.Itoa(cfg.Pipeline), "--warmup", cfg.Warmup.String(), "--window", cfg.Window.String()}
-}
 
 // runner is the state of one Run.
 type runner struct {
 	*Plan
 	cpus []int
-	// programs are those that could be built, unavailable says why others could not.
-	programs    map[string]string
+	// programs are the commands of those that could be built, unavailable says why others could not.
+	programs    map[string][]string
 	unavailable map[string]error
 	// failed holds who is left out from now on.
 	failed  map[slot]bool
 	samples []Sample
+	// file is what is read, "" until it is needed.
+	file string
 }
 
 // slot is a contestant in a cell.
 type slot struct {
 	cell       int
 	contestant string
+}
+
+// turn is one measurement to be made.
+type turn struct {
+	slot
+	c        *contestant.Contestant
+	scenario *Scenario
+	round    int
+	profiled bool
 }
 
 // Run carries p out. The samples are in the order in which they were taken; one with an Error stands for a contestant
@@ -61,64 +63,96 @@ func Run(ctx context.Context, p Plan) ([]Sample, error) {
 		}
 	}
 	p.setDefaults()
-	r := &runner{Plan: &p, cpus: cpus, programs: map[string]string{}, failed: map[slot]bool{}}
-	r.build()
-	total, done := p.Rounds*p.Measurements(), 0
-	for round := range p.Rounds {
-		for i, cell := range p.Cells {
-			for _, c := range p.Runs(cell) {
-				r.progress(done, total, fmt.Sprintf("round %d: %s %s c%d %s", round+1, cell.Scenario, cell.Mode, cell.Conns, c.Name))
-				if err := r.sample(ctx, c, i, round); err != nil {
-					return r.samples, err
-				}
-				done++
-			}
+	r := &runner{Plan: &p, cpus: cpus, programs: map[string][]string{}, unavailable: map[string]error{}, failed: map[slot]bool{}}
+	defer r.removeFile()
+	turns, err := r.turns()
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range turns {
+		what := "round " + strconv.Itoa(t.round+1)
+		if t.profiled {
+			what = "profiles"
+		}
+		c := r.Cells[t.cell]
+		r.progress(i, len(turns), fmt.Sprintf("%s: %s %s c%d %s", what, c.Scenario, c.Mode, c.Conns, t.c.Name))
+		if err := r.sample(ctx, t); err != nil {
+			return r.samples, err
 		}
 	}
-	r.progress(total, total, "")
+	r.progress(len(turns), len(turns), "")
 	return r.samples, nil
 }
 
-// sample takes one sample unless c is left out of the cell. The error is for the whole run.
-func (r *runner) sample(ctx context.Context, c *contestant.Contestant, cell, round int) error {
-	at := slot{cell, c.Name}
-	if r.failed[at] {
+// turns lists what is to be measured, in order.
+func (r *runner) turns() ([]turn, error) {
+	var out []turn
+	for round := range r.Rounds + 1 {
+		profiled := round == r.Rounds
+		for i, cell := range r.Cells {
+			if profiled && !slices.Contains(r.Profiled, i) {
+				continue
+			}
+			s, err := Find(cell.Scenario)
+			if err != nil {
+				return nil, err
+			}
+			who, err := r.Runs(cell)
+			if err != nil {
+				return nil, err
+			}
+			for _, c := range who {
+				out = append(out, turn{slot{i, c.Name}, c, s, round, profiled})
+			}
+		}
+	}
+	return out, nil
+}
+
+// sample takes one sample unless the contestant is left out of the cell. The error is for the whole run.
+func (r *runner) sample(ctx context.Context, t turn) error {
+	if r.failed[t.slot] {
 		return nil
 	}
-	s := Sample{Cell: cell, Contestant: c.Name, Round: round}
-	err := r.unavailable[c.Name]
+	s := Sample{Cell: t.cell, Contestant: t.c.Name, Round: t.round, Profiled: t.profiled}
+	argv, err := r.command(ctx, t.c)
 	if err == nil {
-		err = r.measure(ctx, c, r.Cells[cell], &s)
+		if t.scenario.Load == "" {
+			s.Result, err = r.job(ctx, argv, t)
+		} else {
+			err = r.measure(ctx, argv, t, &s)
+		}
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		s.Error, r.failed[at] = err.Error(), true
+		s.Error, r.failed[t.slot] = err.Error(), true
 	}
 	r.samples = append(r.samples, s)
 	return nil
 }
 
+// command is c's, built when it is first needed.
+func (r *runner) command(ctx context.Context, c *contestant.Contestant) ([]string, error) {
+	if err := r.unavailable[c.Name]; err != nil {
+		return nil, err
+	}
+	if argv := r.programs[c.Name]; argv != nil {
+		return argv, nil
+	}
+	argv, err := r.Builder.Command(ctx, c)
+	if err != nil {
+		r.unavailable[c.Name] = err
+		return nil, err
+	}
+	r.programs[c.Name] = argv
+	return argv, nil
+}
+
 func (r *runner) progress(done, total int, text string) {
 	if r.Progress != nil {
 		r.Progress(done, total, text)
-	}
-}
-
-// build makes the programs.
-func (r *runner) build() {
-	r.unavailable = map[string]error{}
-	for _, c := range r.Contestants {
-		if c.Build == nil {
-			continue
-		}
-		path, err := c.Build(r.Sources, r.BuildDir)
-		if err != nil {
-			r.unavailable[c.Name] = err
-			continue
-		}
-		r.programs[c.Name] = path
 	}
 }
 
@@ -137,65 +171,170 @@ func (r *runner) placement(m Mode) (server, load proc.Placement) {
 	return server, load
 }
 
-func (r *runner) serverCommand(c *contestant.Contestant, sink bool) []string {
-	if prog, ok := r.programs[c.Name]; ok {
-		if sink {
-			return []string{prog, "sink"}
-		}
-		return []string{prog, "echo"}
-	}
-	return append(slices.Clone(r.Self), ServerArgs(c.Name, sink)...)
-}
-
-func (r *runner) measure(ctx context.Context, c *contestant.Contestant, cell Cell, s *Sample) error {
-	serverAt, loadAt := r.placement(cell.Mode)
-	env := environment(c.Env...)
-	if cell.Mode == Free && r.Procs > 0 {
+// environ is a contestant's environment.
+func (r *runner) environ(t turn) []string {
+	env := environment(t.c.Env...)
+	if r.Cells[t.cell].Mode == Free && r.Procs > 0 {
 		env = append(env, "GOMAXPROCS="+strconv.Itoa(r.Procs))
 	}
-	srv, addr, err := startServer(ctx, r.serverCommand(c, cell.Scenario == load.Sink), env, serverAt, r.StartLimit)
+	return env
+}
+
+// measure puts load on a server.
+func (r *runner) measure(ctx context.Context, argv []string, t turn, s *Sample) (err error) {
+	cell := r.Cells[t.cell]
+	serverAt, loadAt := r.placement(cell.Mode)
+	args := append(slices.Clone(argv), string(t.scenario.Role), "size="+strconv.Itoa(cell.Size))
+	if t.scenario.Role == protocol.Proxy {
+		up, addr, err := r.upstream(ctx, loadAt)
+		if err != nil {
+			return fmt.Errorf("upstream: %w", err)
+		}
+		defer func() { err = errors.Join(err, up.stop()) }()
+		args = append(args, "upstream="+addr)
+	}
+	profile := ""
+	if t.profiled && t.c.C == "" {
+		f, err := os.CreateTemp("", "profile")
+		if err != nil {
+			return err
+		}
+		profile = f.Name()
+		f.Close()
+		defer os.Remove(profile)
+		args = append(args, "profile="+profile)
+	}
+	srv, addr, err := startServer(ctx, args, r.environ(t), serverAt, r.StartLimit)
 	if err != nil {
 		return err
 	}
-	cfg := load.Config{Addr: addr, ServerPID: srv.cmd.Process.Pid, Scenario: cell.Scenario, Conns: cell.Conns,
-		Size: cell.Size, Pipeline: cell.Pipeline, Warmup: r.Warmup, Window: r.Window}
-	if cell.Scenario == load.Idle {
-		cfg.Warmup, cfg.Window = r.Settle, r.IdleWindow
-	}
+	cfg := r.loadConfig(t, addr, srv.cmd.Process.Pid)
 	s.Result, err = r.load(ctx, cfg, loadAt)
-	stopErr := srv.stop()
-	if err = errors.Join(err, stopErr); err != nil {
+	if err = errors.Join(err, srv.stop()); err != nil {
 		return err
 	}
-	if s.Result.TotalRequests > 0 {
+	switch {
+	case s.Result.ServerSyscalls > 0 && s.Result.Requests > 0:
+		s.SyscallsPerRequest = float64(s.Result.ServerSyscalls) / float64(s.Result.Requests)
+	case s.Result.TotalRequests > 0:
 		s.SyscallsPerRequest = float64(srv.stats.Syscalls) / float64(s.Result.TotalRequests)
 	}
-	return nil
+	if profile != "" {
+		s.Layers, err = layers.OfFile(profile)
+	}
+	return err
+}
+
+// upstream starts the server behind a proxy, which shares the load's CPU: both stand for other machines.
+func (r *runner) upstream(ctx context.Context, at proc.Placement) (*server, string, error) {
+	c, err := contestant.Find(contestant.Baseline)
+	if err != nil {
+		return nil, "", err
+	}
+	argv, err := r.command(ctx, c)
+	if err != nil {
+		return nil, "", err
+	}
+	return startServer(ctx, append(slices.Clone(argv), string(protocol.Echo)), environment("GOMAXPROCS=1"), at, r.StartLimit)
+}
+
+func (r *runner) loadConfig(t turn, addr string, pid int) load.Config {
+	cell := r.Cells[t.cell]
+	cfg := load.Config{Addr: addr, ServerPID: pid, Kind: t.scenario.Load, Conns: cell.Conns, Size: cell.Size,
+		Pipeline: cell.Pipeline, Rate: cell.Rate, Warmup: r.Warmup, Window: r.Window}
+	if cfg.Kind == load.Idle {
+		cfg.Warmup, cfg.Window = r.Settle, r.IdleWindow
+	}
+	if t.profiled {
+		cfg.Window = r.ProfileWindow
+		cfg.CountSyscalls = proc.CanCountSyscalls() == nil
+	}
+	return cfg
 }
 
 // load runs a load generator to its end.
-func (r *runner) load(ctx context.Context, cfg load.Config, at proc.Placement) (res load.Result, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*cfg.Warmup+cfg.Window+loadMargin)
+func (r *runner) load(ctx context.Context, cfg load.Config, at proc.Placement) (res protocol.Result, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*cfg.Warmup+cfg.Window+r.HangLimit)
 	defer cancel()
-	argv := append(slices.Clone(r.Self), LoadArgs(cfg)...)
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	arg, err := json.Marshal(cfg)
+	if err != nil {
+		return res, err
+	}
+	argv := append(slices.Clone(r.Builder.Self), "load", string(arg))
 	// The load generator never yields inside its loop; preempting it would only interrupt its system calls.
-	cmd.Env = environment("GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
-	var out bytes.Buffer
-	var stderr head
-	cmd.Stdout, cmd.Stderr = &out, &stderr
-	cmd.WaitDelay = stopLimit
-	if err := proc.Start(at, cmd); err != nil {
+	out, err := runChild(ctx, argv, environment("GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1"), at)
+	if err != nil {
 		return res, fmt.Errorf("load generator: %w", err)
 	}
-	if err := cmd.Wait(); err != nil {
-		if ctx.Err() != nil {
-			err = fmt.Errorf("did not finish: %w", ctx.Err())
-		}
-		return res, fmt.Errorf("load generator: %w: %s", err, stderr.String())
-	}
-	if err := json.Unmarshal(out.Bytes(), &res); err != nil {
-		return res, fmt.Errorf("load generator said %q: %w", out.String(), err)
+	if err := json.Unmarshal(out, &res); err != nil {
+		return res, fmt.Errorf("load generator said %q: %w", out, err)
 	}
 	return res, nil
+}
+
+// job runs a contestant that measures itself.
+func (r *runner) job(ctx context.Context, argv []string, t turn) (res protocol.Result, err error) {
+	args, err := r.jobArgs(t)
+	if err != nil {
+		return res, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.Warmup+r.Window+r.TimerSpread+r.HangLimit)
+	defer cancel()
+	at, _ := r.placement(r.Cells[t.cell].Mode)
+	argv = slices.Concat(argv, []string{string(t.scenario.Role)}, args)
+	out, err := runChild(ctx, argv, r.environ(t), at)
+	if err != nil {
+		return res, err
+	}
+	for line := range bytes.Lines(out) {
+		if j, ok := bytes.CutPrefix(line, []byte(resultPrefix)); ok {
+			return res, json.Unmarshal(j, &res)
+		}
+	}
+	return res, fmt.Errorf("said no result: %q", out)
+}
+
+func (r *runner) jobArgs(t turn) ([]string, error) {
+	cell := r.Cells[t.cell]
+	if t.scenario.Role == protocol.Timers {
+		return []string{"count=" + strconv.Itoa(cell.Conns), "variant=" + cell.Variant,
+			"spread=" + strconv.FormatInt(r.TimerSpread.Milliseconds(), 10)}, nil
+	}
+	if err := r.makeFile(); err != nil {
+		return nil, err
+	}
+	return []string{"path=" + r.file, "size=" + strconv.Itoa(cell.Size), "depth=" + strconv.Itoa(cell.Pipeline),
+		"random=" + flag(cell.Variant == RandomDirect || cell.Variant == RandomCached),
+		"direct=" + flag(cell.Variant == RandomDirect || cell.Variant == SequentialDirect),
+		"warmup=" + strconv.FormatInt(r.Warmup.Milliseconds(), 10),
+		"window=" + strconv.FormatInt(max(r.Window.Milliseconds(), 1), 10)}, nil
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+// makeFile writes the file that is read, unless it is there.
+func (r *runner) makeFile() (err error) {
+	if r.file != "" {
+		return nil
+	}
+	if err := os.MkdirAll(r.Scratch, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(r.Scratch, "file-to-read-")
+	if err != nil {
+		return err
+	}
+	r.file, err = filepath.Abs(f.Name())
+	return errors.Join(err, protocol.WriteFile(f, r.FileBytes), f.Sync(), f.Close())
+}
+
+func (r *runner) removeFile() {
+	if r.file != "" {
+		os.Remove(r.file)
+	}
 }

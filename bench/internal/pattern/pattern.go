@@ -1,0 +1,50 @@
+package pattern
+
+import (
+	"embed"
+	"strings"
+
+	"github.com/ouro-io/ouro/bench/protocol"
+)
+
+//go:embed *.go
+var sources embed.FS
+
+// Pattern is one way to write the service.
+type Pattern struct {
+	// Name is also that of its file; About explains it in a line.
+	Name, About string
+	// Serve runs the server and returns only on failure.
+	Serve func(*protocol.Server) error
+	// Asks is the question of the decision tree whose answer "yes" leads here.
+	Asks string
+}
+
+// All lists the patterns from the least to the most abstract.
+func All() []Pattern {
+	return []Pattern{
+		{Name: "reactor", About: "an epoll loop of one's own: readiness, then system calls", Serve: serveReactor,
+			Asks: "Do you bring descriptors that no library knows, or port a readiness loop?"},
+		{Name: "proactor", About: "completion callbacks with leased buffers", Serve: serveProactor,
+			Asks: "Is it high-concurrency I/O where every byte and every microsecond counts?"},
+		{Name: "coroutines", About: "blocking code on the engine's coroutines (net.Serve)", Serve: serveCoroutines,
+			Asks: "Is it high-concurrency I/O that you want to read like blocking code?"},
+		{Name: "goroutines", About: "a goroutine per connection (package net's own way)", Serve: serveGoroutines,
+			Asks: "Does the work behind a request outweigh the I/O?"},
+	}
+}
+
+// Lines is the number of lines of code of pattern name, 0 when there is none.
+func Lines(name string) int {
+	src, err := sources.ReadFile(name + ".go")
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for line := range strings.Lines(string(src)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+			n++
+		}
+	}
+	return n
+}
