@@ -28,7 +28,8 @@ type ServeConfig struct {
 
 	// MaxConns bounds the connections that are served at a time. Beyond it accepting pauses, and those that were accepted
 	// already (up to one batch) wait for their handler, so further ones stand in the listener's backlog, whose length the
-	// operating system bounds. 0: no bound.
+	// operating system bounds. On a listener that is not of this package, Serve learns that it was closed only when it may
+	// accept again. 0: no bound.
 	MaxConns int
 	// AcceptRate bounds the connections taken per second, on average; what comes faster waits like beyond MaxConns.
 	// 0: no bound.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	stdnet "net"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +44,11 @@ func (s *serving) onEngine(ctx context.Context, l Listener) (error, bool) {
 		return s.socket(ctx, &l.socketListener, func(pc *proactor.Conn) Conn {
 			return newEngineUnix(pc, l.network, l.Addr())
 		}), true
+	case *stdnet.TCPListener, *stdnet.UnixListener:
+	default:
+		if s.cfg.FirstBytesTimeout > 0 {
+			return errFirstBytes(l), true
+		}
 	}
 	return nil, false
 }

@@ -49,6 +49,7 @@ type Conn struct {
 	closed     bool
 	finished   bool
 	discarded  bool // bytes arrived that nobody will read
+	halted     bool // by PauseRead
 	direct     bool // Read makes the system calls; recv is not used
 	opened     bool // OnOpen was called
 	told       bool // OnClose was called
@@ -191,7 +192,7 @@ func (c *Conn) reconcile() {
 func (c *Conn) stopsSend() bool { return c.cancelSend || c.closed && c.writing || c.werr != nil }
 
 func (c *Conn) wantsRecv() bool {
-	return c.wantRecv && !c.direct && !c.closed && !c.paused && c.rerr == nil
+	return c.wantRecv && !c.direct && !c.halted && !c.closed && !c.paused && c.rerr == nil
 }
 
 // Complete is told by the backend, in loop state.

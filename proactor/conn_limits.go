@@ -43,3 +43,25 @@ func (c *Conn) writeQueue() int {
 	}
 	return c.loop.engine.writeQueue
 }
+
+// PauseRead stops receiving: what has arrived already is still delivered, and then a Read waits until ResumeRead, while
+// TCP slows the peer down. (Who does not read is paused anyway, once ReceiveQuota buffers are full.) What the kernel has
+// begun may still arrive.
+func (c *Conn) PauseRead() { c.halt(true) }
+
+// ResumeRead ends PauseRead.
+func (c *Conn) ResumeRead() { c.halt(false) }
+
+func (c *Conn) halt(on bool) {
+	c.mu.Lock()
+	if c.halted == on || c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.halted = on
+	if c.direct {
+		c.notify()
+	}
+	c.mu.Unlock()
+	c.kick()
+}
