@@ -25,6 +25,9 @@ func (l *loop) broke(err error) {
 	for _, c := range l.all() {
 		c.broke(err)
 	}
+	for _, c := range l.allPackets() {
+		c.broke(err)
+	}
 	l.brokeCalls()
 }
 

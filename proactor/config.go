@@ -10,6 +10,7 @@ import (
 	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/internal/op"
+	"github.com/ouro-io/ouro/proactor/ringbackend"
 )
 
 // Backend chooses how operations are performed.
@@ -47,7 +48,9 @@ type Config struct {
 	// Workers is the number of workers, each with a backend of its own. Default runtime.GOMAXPROCS(0), at most
 	// executor.MaxWorkers.
 	Workers int
-	// Buffers sizes each worker's receive buffers. Default 1024 of 64 KiB, of which only the pages touched take memory: large ones halve the cost of bulk transfers and cost small messages nothing.
+	// Buffers sizes each worker's receive buffers. Default 1024 of 68 KiB, of which only the pages
+	// touched take memory: large ones halve the cost of bulk transfers and cost small messages nothing, and these hold
+	// the largest UDP datagram with what stands in front of it. A datagram that does not fit is cut off.
 	Buffers buffers.GroupConfig
 	// ReceiveQuota is how many buffers with unread data one connection may hold from one turn to the next before the
 	// engine stops receiving for it, and TCP slows the peer down. Within a turn eight times as many may arrive. Default
@@ -61,6 +64,10 @@ type Config struct {
 	// FileThreads bounds, per worker, the threads on which operations on files wait that cannot be done otherwise: the
 	// kernel's worker threads of each submitting thread, or with epoll our own. Default 32, at most 1024.
 	FileThreads int
+	// Restrict says what the kernel lets the io_uring rings do, as defence in depth: by default what this library submits
+	// and nothing else; ringbackend.RestrictSockets refuses operations on files too, for an engine that has none. The
+	// epoll backend has no such thing.
+	Restrict ringbackend.Restrict
 	// IdleAfter is how long a worker without work waits inside the system call before it gives its P back.
 	// Default: the backend's.
 	IdleAfter time.Duration
@@ -88,6 +95,7 @@ type Config struct {
 const (
 	defaultReceiveQuota = 8
 	defaultWriteQueue   = 1 << 20
+	defaultBufferSize   = packetMax + 4<<10 // a whole number of pages
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -102,6 +110,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.ReceiveQuota == 0 {
 		c.ReceiveQuota = defaultReceiveQuota
+	}
+	if c.Buffers.Size == 0 {
+		c.Buffers.Size = defaultBufferSize
 	}
 	if c.WriteQueue == 0 {
 		c.WriteQueue = defaultWriteQueue

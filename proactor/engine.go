@@ -23,6 +23,7 @@ type Engine struct {
 	clock      executor.Clock
 	quota      int
 	writeQueue int
+	direct     bool // system is the kernel, so that system calls may be made past it
 	log        func(string)
 	turn       atomic.Uint32 // of assign
 
@@ -64,6 +65,7 @@ func start(c Config, make func(int) (op.Backend, error), info Info) (*Engine, er
 		info: info, system: c.system, quota: c.ReceiveQuota, writeQueue: c.WriteQueue, log: c.Log,
 		acceptors: map[*Acceptor]struct{}{},
 	}
+	_, e.direct = c.system.(*kernel)
 	e.ex, err = executor.New(executor.Config{
 		Workers: c.Workers, Clock: c.clock, Rand: c.rand, TaskBudget: c.TaskBudget,
 		StallAfter: c.StallAfter, DemoteAfter: c.DemoteAfter, NoSteal: c.NoSteal,
@@ -175,6 +177,9 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		for _, l := range e.loops {
 			for _, c := range l.all() {
 				c.hurry()
+			}
+			for _, c := range l.allPackets() {
+				_ = c.Close()
 			}
 		}
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)

@@ -1,6 +1,8 @@
 package proactor
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,8 +23,9 @@ type loop struct {
 	starved atomic.Uint64
 	broken  atomic.Bool
 	load    atomic.Int64 // connections, those on their way here included
-	mu      sync.Mutex   // guards conns and local
+	mu      sync.Mutex   // guards conns, packets and local
 	conns   *Conn
+	packets map[*PacketConn]struct{}
 	local   *Addr    // the last connection's
 	calls   *Call    // in flight; of the worker
 	sends   []*op.Op // idle; of the worker. An operation per connection would be memory that is idle nearly always
@@ -67,6 +70,31 @@ func (l *loop) remove(c *Conn) {
 	l.mu.Unlock()
 	l.load.Add(-1)
 	l.engine.connEnded()
+}
+
+func (l *loop) addPacket(c *PacketConn) {
+	l.load.Add(1)
+	l.mu.Lock()
+	if l.packets == nil {
+		l.packets = map[*PacketConn]struct{}{}
+	}
+	l.packets[c] = struct{}{}
+	l.mu.Unlock()
+}
+
+func (l *loop) removePacket(c *PacketConn) {
+	l.mu.Lock()
+	delete(l.packets, c)
+	l.mu.Unlock()
+	l.load.Add(-1)
+	l.engine.connEnded()
+}
+
+// allPackets returns the datagram sockets that are open now.
+func (l *loop) allPackets() []*PacketConn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.packets))
 }
 
 // endpoints asks for the addresses of fd. Most connections of a server have one local address, and share its record.

@@ -1,0 +1,321 @@
+package proactor
+
+import (
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/dgram"
+	"github.com/ouro-io/ouro/internal/op"
+)
+
+func (c *PacketConn) wantsRecv() bool { return c.wantRecv && !c.closed && !c.paused && c.broken == nil }
+
+// startRecv submits the receive, a single one into rescue unless that is nil. mu is held, the worker owned.
+func (c *PacketConn) startRecv(rescue []byte) {
+	c.rescue, c.hdr = rescue, unix.Msghdr{}
+	c.recv.Kind = op.RecvMsg
+	c.hdr.Namelen = dgram.NameBytes
+	c.hdr.SetControllen(packetControl)
+	if rescue != nil {
+		c.recv.Kind = op.RecvMsgInto
+		c.hdr.Name = &rescue[op.MsgHeadBytes]
+		c.hdr.Control = &rescue[op.MsgHeadBytes+dgram.NameBytes]
+		c.iov.Base = &rescue[packetFront]
+		c.iov.SetLen(len(rescue) - packetFront)
+		c.hdr.Iov = &c.iov
+		c.hdr.SetIovlen(1)
+	}
+	c.recv.SetMsg(&c.hdr)
+	if err := c.loop.backend.Submit(&c.recv); err != nil {
+		c.endRescue()
+		c.broken = err
+		c.wakeReaders()
+		return
+	}
+	c.recvOn = true
+}
+
+func (c *PacketConn) endRescue() { c.rescue, c.iov, c.hdr.Iov = nil, unix.Iovec{}, nil }
+
+// onRecv takes one completion in. mu is held, the worker owned.
+func (c *PacketConn) onRecv(r *op.Completion) {
+	if !r.More {
+		c.recvOn = false
+	}
+	starved := false
+	switch {
+	case r.Errno == 0 && c.rescue != nil:
+		op.MsgHead{Name: c.hdr.Namelen, Control: uint32(c.hdr.Controllen), Payload: uint32(r.Result),
+			Flags: uint32(c.hdr.Flags)}.Put(c.rescue)
+		c.arrived(buffers.Wrap(c.rescue[: packetFront+r.Result : packetFront+r.Result]))
+	case r.Errno == 0:
+		c.arrived(r.Lease)
+	case c.closed, c.recv.Again(r), r.Errno == syscall.ECANCELED:
+	case r.Errno == syscall.ENOBUFS:
+		// Whoever holds the loop's buffers must not hold this socket up.
+		c.loop.starved.Add(1)
+		starved = true
+	case r.Errno == syscall.EFAULT:
+		// Config.Buffers are too small for even the front of a packet.
+		c.broken = callError("read", r.Errno)
+		c.wakeReaders()
+	default:
+		// ECONNREFUSED and its like: the socket goes on. Told to one caller, as the kernel does.
+		c.rerr = callError("read", r.Errno)
+		c.passRead()
+	}
+	if c.recvOn {
+		return
+	}
+	c.endRescue()
+	if c.wantsRecv() {
+		var rescue []byte
+		if starved {
+			rescue = make([]byte, packetFront+packetMax)
+		}
+		c.startRecv(rescue)
+	}
+}
+
+// arrived queues a packet for the readers, and stops receiving when they have got too far behind.
+func (c *PacketConn) arrived(l buffers.Lease) {
+	if c.closed {
+		l.Release()
+		return
+	}
+	c.inbox.push(l)
+	if !c.paused && c.behind() {
+		c.paused = true
+		if c.recvOn {
+			c.loop.backend.Cancel(&c.recv)
+		}
+	}
+	c.passRead()
+}
+
+// behind is Conn.behind for packets.
+func (c *PacketConn) behind() bool {
+	switch n, quota := c.inbox.len(), packetQuota*c.loop.engine.quota; {
+	case n < quota:
+		c.fullIn = 0
+		return false
+	case n >= burst*quota:
+		return true
+	case c.fullIn == 0:
+		c.fullIn = c.loop.turn
+		return false
+	default:
+		return c.fullIn != c.loop.turn
+	}
+}
+
+// taken is called after the inbox got shorter. It reports whether receiving is to be resumed by a kick.
+func (c *PacketConn) taken() bool {
+	if !c.paused || c.inbox.len() > packetQuota*c.loop.engine.quota/2 {
+		return false
+	}
+	c.paused = false
+	return !c.closed
+}
+
+// passRead wakes the reader that waits for the shortest time, whose stack is the warmest, if there is something for it
+// and no other is on its way. mu is held.
+func (c *PacketConn) passRead() {
+	if n := len(c.readers); n > 0 && !c.waking && (c.inbox.len() > 0 || c.rerr != nil) {
+		w := c.readers[n-1]
+		c.readers = c.readers[:n-1]
+		c.waking = true
+		w.Wake()
+	}
+}
+
+func (c *PacketConn) wakeReaders() {
+	for _, w := range c.readers {
+		w.Wake()
+	}
+	c.readers = c.readers[:0]
+}
+
+var packetWaiters = sync.Pool{New: func() any { return new(executor.Waiter) }}
+
+// awaitPacket waits until the inbox holds something, or returns why it will not. mu is held on entry and on return.
+func (c *PacketConn) awaitPacket() error {
+	for {
+		switch {
+		case c.closed:
+			return ErrClosed
+		case c.passed(c.readAt):
+			return os.ErrDeadlineExceeded
+		case c.inbox.len() > 0:
+			return nil
+		case c.rerr != nil:
+			err := c.rerr
+			c.rerr = nil
+			return err
+		case c.broken != nil:
+			return c.broken
+		}
+		w := packetWaiters.Get().(*executor.Waiter)
+		w.PrepareNear(c.loop.w)
+		c.readers = append(c.readers, w)
+		kick := !c.wantRecv
+		c.wantRecv = true
+		if c.readAt != 0 {
+			c.arm(c.readAt)
+		}
+		c.mu.Unlock()
+		if kick {
+			c.loop.w.Command(&c.ctl)
+		}
+		w.Wait()
+		packetWaiters.Put(w)
+		c.mu.Lock()
+		c.waking = false
+	}
+}
+
+// ReadPacket returns the next packet, and waits when there is none. The caller releases p.Lease. The errors are
+// ErrClosed, os.ErrDeadlineExceeded, or that of the socket.
+func (c *PacketConn) ReadPacket() (p Packet, err error) {
+	c.mu.Lock()
+	if err := c.awaitPacket(); err != nil {
+		c.passRead()
+		c.mu.Unlock()
+		return Packet{}, err
+	}
+	l := c.inbox.pop()
+	resume := c.taken()
+	c.passRead()
+	c.mu.Unlock()
+	if resume {
+		c.kick()
+	}
+	return packetOf(l), nil
+}
+
+// ReadPackets fills ps with the packets that are there, one at least, and waits when there is none. The caller releases
+// their leases. Errors as ReadPacket's.
+func (c *PacketConn) ReadPackets(ps []Packet) (int, error) {
+	if len(ps) == 0 {
+		return 0, nil
+	}
+	c.mu.Lock()
+	if err := c.awaitPacket(); err != nil {
+		c.passRead()
+		c.mu.Unlock()
+		return 0, err
+	}
+	n := 0
+	for n < len(ps) && c.inbox.len() > 0 {
+		ps[n] = packetOf(c.inbox.pop())
+		n++
+	}
+	resume := c.taken()
+	c.passRead()
+	c.mu.Unlock()
+	if resume {
+		c.kick()
+	}
+	return n, nil
+}
+
+func packetOf(l buffers.Lease) Packet {
+	m, _ := op.SplitMsg(l.Bytes(), dgram.NameBytes, packetControl)
+	return Packet{Lease: l, Payload: m.Payload, Name: m.Name, Control: m.Control, Flags: int(m.Flags)}
+}
+
+// Inject puts a packet that was received elsewhere before those that the engine receives. It is for whoever moves a
+// socket to the engine, before anybody reads from it.
+func (c *PacketConn) Inject(name, control, payload []byte, flags int) {
+	b := make([]byte, packetFront+len(payload))
+	n := copy(b[op.MsgHeadBytes:op.MsgHeadBytes+dgram.NameBytes], name)
+	m := copy(b[op.MsgHeadBytes+dgram.NameBytes:packetFront], control)
+	copy(b[packetFront:], payload)
+	op.MsgHead{Name: uint32(n), Control: uint32(m), Payload: uint32(len(payload)), Flags: uint32(flags)}.Put(b)
+	c.mu.Lock()
+	c.arrived(buffers.Wrap(b))
+	c.mu.Unlock()
+}
+
+// SetDeadline sets both deadlines; a zero time means none, a past one ends at once whatever waits.
+func (c *PacketConn) SetDeadline(t time.Time) error { return c.setDeadline(t, true, true) }
+
+// SetReadDeadline sets the deadline of reads, also of those that wait already.
+func (c *PacketConn) SetReadDeadline(t time.Time) error { return c.setDeadline(t, true, false) }
+
+// SetWriteDeadline sets the deadline of writes, also of those that wait already.
+func (c *PacketConn) SetWriteDeadline(t time.Time) error { return c.setDeadline(t, false, true) }
+
+func (c *PacketConn) setDeadline(t time.Time, read, write bool) error {
+	at := c.loop.engine.deadline(t)
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return ErrClosed
+	}
+	if read {
+		c.readAt = at
+	}
+	if write {
+		c.writeAt = at
+	}
+	kick := c.expire()
+	c.mu.Unlock()
+	if kick {
+		c.kick()
+	}
+	return nil
+}
+
+func (c *PacketConn) passed(at int64) bool { return at != 0 && c.loop.engine.clock.Now() >= at }
+
+// OnTimer is called by the worker's timers.
+func (c *PacketConn) OnTimer(*executor.Worker, *executor.Timer) {
+	c.mu.Lock()
+	c.armed = 0
+	if c.expire() {
+		c.reconcile()
+	}
+	c.mu.Unlock()
+}
+
+// expire ends what has outlived its deadline, and sets the timer for what has not. It reports whether reconcile has to
+// run. mu is held.
+func (c *PacketConn) expire() (kick bool) {
+	if len(c.readers) > 0 && c.readAt != 0 {
+		if c.passed(c.readAt) {
+			c.wakeReaders()
+		} else {
+			c.arm(c.readAt)
+		}
+	}
+	if c.writeAt == 0 || c.waiting.head == nil && c.flying.head == nil {
+		return false
+	}
+	if !c.passed(c.writeAt) {
+		c.arm(c.writeAt)
+		return false
+	}
+	for _, l := range []*sendList{&c.waiting, &c.flying} {
+		for b := l.head; b != nil; b = b.next {
+			// What Send has accepted has no deadline.
+			if b.waits {
+				b.expired = true
+			}
+		}
+	}
+	return true
+}
+
+func (c *PacketConn) arm(at int64) {
+	if c.armed == 0 || c.armed > at {
+		c.armed = at
+		c.timer.Set(at)
+	}
+}
