@@ -24,7 +24,7 @@ var modules = []module{
 	{path: "github.com/gliderlabs/ssh", version: "v0.3.8"},
 	{path: "github.com/gorilla/websocket", version: "v1.5.3"},
 	{path: "github.com/hashicorp/yamux", version: "v0.1.2"},
-	{path: "github.com/jlaffaye/ftp", version: "v0.2.4", std: map[string]string{"ftp.go": tlsDialer}},
+	{path: "github.com/jlaffaye/ftp", version: "v0.2.4", std: map[string]string{"ftp.go": tlsDialer, "client_test.go": "gives ftp.go its Dialer"}},
 	{path: "github.com/libp2p/go-yamux/v5", version: "v5.1.0"},
 	{path: "github.com/miekg/dns", version: "v1.1.73", std: map[string]string{"client.go": tlsDialer}},
 	{path: "github.com/mochi-mqtt/server/v2", version: "v2.7.9"},
