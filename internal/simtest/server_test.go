@@ -106,7 +106,9 @@ func (t *talk) handler() *proactor.Handler {
 				t.sSent -= n
 				t.refused(err)
 				_ = c.Close()
+				return
 			}
+			t.accepted(n)
 		},
 		OnClose: func(c *proactor.Conn, err error) {
 			t.running--

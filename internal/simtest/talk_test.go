@@ -82,6 +82,24 @@ func (t *talk) peerGot(b []byte) {
 	}
 }
 
+// bounded holds what the engine keeps for the talk against its bounds.
+func (t *talk) bounded() {
+	if t.peer.remote == nil || !t.started || t.over {
+		return
+	}
+	if read, _ := t.peer.remote.Engine(); int(read)-t.sGot > t.w.unread {
+		t.wrong("the engine has received %d bytes that the program has not read, at most %d are allowed", int(read)-t.sGot, t.w.unread)
+	}
+}
+
+// accepted holds what Send has queued, the last n bytes included, against its bound.
+func (t *talk) accepted(n int) {
+	_, sent := t.peer.remote.Engine()
+	if q := t.sSent - int(sent); q > max(t.w.queued, n) {
+		t.wrong("Send has accepted %d bytes that are not sent, at most %d are allowed", q, t.w.queued)
+	}
+}
+
 // peerEOF: a FIN stands behind all that was written.
 func (t *talk) peerEOF() {
 	t.note("peer is at the end, after %d", t.cGot)

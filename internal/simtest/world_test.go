@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,8 @@ type world struct {
 	orders    chan order
 	counts    map[string]int
 	polls     int
+	unread    int // bound of the bytes that the engine may hold for a program that does not read
+	queued    int // Config.WriteQueue
 
 	mu      sync.Mutex
 	failure string
@@ -96,6 +99,9 @@ func (g *gated) Poll(wait time.Duration) (int, error) {
 	}
 	if w.polls++; w.polls == endlessPolls {
 		w.wrong("the run does not end: %s", w.waiting())
+	}
+	for _, t := range w.all {
+		t.bounded()
 	}
 	n, err := 0, error(nil)
 	if w.polls >= endlessPolls || w.stuck() {
@@ -259,6 +265,10 @@ func (w *world) decide() (proactor.Config, simkernel.BackendConfig) {
 		Backend: proactor.IOUring, Workers: 1, Buffers: pool, ReceiveQuota: t.between(1, 4), WriteQueue: pick(t, 0, 100, 2000),
 		TaskBudget: pick(t, 0, 1, 2), StallAfter: time.Second, Log: w.log,
 	}
+	// Within one turn eight times the quota may arrive, some of it into memory of the rescue's size (4 KiB); and the
+	// completion queue holds what the kernel has read already.
+	w.unread = 8*c.ReceiveQuota*max(pool.Size, 4096) + b.CQEntries*pool.Size
+	w.queued = cmp.Or(c.WriteQueue, 1<<20)
 	return c, b
 }
 
