@@ -29,10 +29,10 @@ var mutations = []mutation{
 	// Wake-ups.
 	{"a worker that sleeps is not woken", "executor/worker.go",
 		"		w.driver.Wake()\n", "		_ = w.driver\n"},
-	{"a worker does not look again before it sleeps", "executor/runner.go",
-		"	if wait == 0 || w.left() {", "	if wait == 0 {"},
-	{"a wake-up between the wait and the suspension is lost", "executor/coroutine.go",
-		"		co.home.enqueue(&co.task) // it was woken while it still ran\n", "		_ = co.home\n"},
+	{"a worker does not look for commands before it sleeps", "executor/worker.go",
+		"	return !w.injected.empty() || !w.sent.empty() || w.stop.Load()\n", "	return !w.injected.empty() || w.stop.Load()\n"},
+	{"a coroutine that was woken is not made ready", "executor/waiter.go",
+		"			co.home.enqueue(&co.task)\n", "			_ = co.home\n"},
 	{"data wakes no reader", "proactor/conn_recv.go",
 		"	if c.wait != nil && c.wait.reading {\n		c.wait.read.Wake()\n", "	if c.wait != nil && c.wait.reading && c.rerr != nil {\n		c.wait.read.Wake()\n"},
 	{"the end of the stream wakes no reader", "proactor/conn_recv.go",
@@ -40,11 +40,9 @@ var mutations = []mutation{
 	{"the end of a send wakes no writer", "proactor/conn_send.go",
 		"		c.wait.write.Wake()\n		return\n", "		return\n"},
 	{"a reader does not pass its turn on", "proactor/conn_wait.go",
-		"	w.reading = false\n	w.passRead()\n", "	w.reading = false\n"},
+		"	if len(w.readers) > 0 {\n		w.readers[0].Wake()\n", "	if len(w.readers) > 0 {\n"},
 	{"Close wakes nobody", "proactor/conn.go",
-		"		c.wait.wakeAll()\n", "		_ = c.wait\n"},
-	{"a task that is made ready while it runs does not run again", "executor/task.go",
-		"			if t.state.CompareAndSwap(s, taskAgain) {", "			if s == taskRunning {"},
+		"	if c.wait != nil {\n		c.wait.wakeAll()\n	}\n	c.notify()\n", ""},
 
 	// Arming again.
 	{"a receive that ended is not armed again", "proactor/conn_recv.go",

@@ -53,6 +53,9 @@ func TestSim(t *testing.T) {
 		require.NoError(t, err)
 		show(t, recorded(in))
 		return
+	case os.Getenv(shrinkEnv) != "":
+		shrinkHere(t, os.Getenv(shrinkEnv))
+		return
 	case os.Getenv(jobEnv) != "":
 		runJob(t)
 		return

@@ -21,6 +21,7 @@ type talk struct {
 	sSent, cGot int // server to peer: reported as written, read by the peer
 	sending     int // the most that a write under way may have added to sSent
 	sEOF        bool
+	sends       bool // it has used Send
 
 	readAt, writeAt time.Time // deadlines
 	setAt           time.Time // when one of them was set last
@@ -95,7 +96,7 @@ func (t *talk) bounded() {
 // accepted holds what Send has queued, the last n bytes included, against its bound.
 func (t *talk) accepted(n int) {
 	_, sent := t.peer.remote.Engine()
-	if q := t.sSent - int(sent); q > max(t.w.queued, n) {
+	if q := t.sSent + t.sending - int(sent); q > max(t.w.queued, n)+t.sending {
 		t.wrong("Send has accepted %d bytes that are not sent, at most %d are allowed", q, t.w.queued)
 	}
 }

@@ -142,17 +142,22 @@ func (w *world) stuck() bool {
 const lost = "nothing can happen any more"
 
 // idle is told that nothing can happen but by time, and not even that if unlimited.
-func (w *world) idle(unlimited bool) bool {
+func (w *world) idle(unlimited bool) (again bool, at time.Time) {
 	synctest.Wait()
+	for _, t := range w.all {
+		if p := t.peer; !p.closed && time.Now().Before(p.asleep) && (at.IsZero() || p.asleep.Before(at)) {
+			at = p.asleep
+		}
+	}
 	switch {
 	case w.finished():
 		w.command(finish)
-	case unlimited && !w.stuck():
+	case unlimited && at.IsZero() && !w.stuck():
 		w.wrong("%s, but there is work left: %s", lost, w.waiting())
 		w.backend.Wake()
-		return true
+		return true, at
 	}
-	return false
+	return false, at
 }
 
 func (w *world) command(o order) {
@@ -322,8 +327,20 @@ func (w *world) simulate(t *tape, keep bool) {
 	w.shutdown(<-w.orders)
 	stop()
 	w.hold(false)
-	w.kernel.Run() // peers may still have to read what is under way to them
+	w.afterwards()
 	w.check()
+}
+
+// afterwards has peers read what is under way to them when the engine is gone.
+func (w *world) afterwards() {
+	for {
+		w.kernel.Run()
+		_, at := w.idle(false)
+		if at.IsZero() {
+			return
+		}
+		time.Sleep(time.Until(at))
+	}
 }
 
 // shutdown ends the engine as ordered.
