@@ -141,7 +141,9 @@ func programs(ctx context.Context, dir string) ([]vm.File, error) {
 
 // measure runs the suite on one kernel and writes its results to the folder, named for the kernel.
 func measure(ctx context.Context, o options, version string, files []vm.File) error {
-	log := func(format string, args ...any) { fmt.Printf("linux %s: "+format+"\n", append([]any{version}, args...)...) }
+	log := func(format string, args ...any) {
+		fmt.Printf("linux %s: "+format+"\n", append([]any{version}, args...)...)
+	}
 	k, err := vm.Get(ctx, o.cache, version, log)
 	if err != nil {
 		return err
