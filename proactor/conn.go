@@ -65,6 +65,8 @@ type Conn struct {
 	outq     *leaseQueue   // made when Send is called during a send
 	outBytes int
 	werr     error
+	zc       *zeroCopyLease // the Write under way is one without a copy
+	zcFrom   int            // SetZeroCopy
 
 	ctl   executor.Command
 	task  executor.Task // runs the callbacks; only used with a handler
