@@ -66,7 +66,7 @@ func (c *Conn) writeZeroCopy(l buffers.Lease) error {
 	z.refs.Store(1)
 	defer z.release()
 	c.mu.Lock()
-	if err := c.takeTurn(); err != nil {
+	if err := c.takeTurn(noContext); err != nil {
 		c.mu.Unlock()
 		return err
 	}
