@@ -69,6 +69,8 @@ var layers = []layer{
 	{"examples/echo/leases", []string{"net"}, nil, "echo without copying"},
 	{"examples/echo/callbacks", []string{"buffers", "proactor"}, nil, "echo with callbacks"},
 	{"examples/echo/goroutines", []string{"net"}, nil, "echo with goroutines"},
+	{"examples/fileserver", []string{"net", "file"}, nil, "an HTTP file server"},
+	{"examples/proxy", []string{"future", "net"}, nil, "a TCP proxy"},
 	{"cmd/ouro", []string{"uring", "buffers", "proactor", "net"}, []string{"golang.org/x/sys/unix", "github.com/urfave/cli/v3"},
 		"the command: probe and echo"},
 	{"", nil, nil, "the overview for readers, and the tests of the repository itself"},
