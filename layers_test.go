@@ -57,7 +57,7 @@ var layers = []layer{
 		"Engine, connections, listeners, deadlines, callbacks, choice of the backend, statistics"},
 	{"net", []string{"buffers", "executor", "proactor"}, kernel, "package net's API on the engine, Serve"},
 	{"internal/simtest", nil, nil, "random programs on the simulated kernel, against a model"},
-	{"file", []string{"buffers", "executor", "internal/op", "proactor"}, kernel,
+	{"file", []string{"uring", "buffers", "executor", "internal/op", "proactor"}, kernel,
 		"files with package os's API on the engine: the page cache first, then a ring"},
 	{"internal/routine", []string{"executor"}, nil, "for the adaptors: start a part, and wake it by time, where the caller runs"},
 	{"future", []string{"executor", "internal/routine"}, nil, "futures and promises: in sequence, of many, by time"},
