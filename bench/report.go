@@ -44,3 +44,31 @@ func reportCommand() *cobra.Command {
 	cmd.Flags().StringVar(&out, "html", "", "file to write; without it the tables are printed")
 	return cmd
 }
+
+// compareCommand tells two results apart.
+func compareCommand() *cobra.Command {
+	var all, strict bool
+	cmd := &cobra.Command{Use: "compare A.json B.json", Short: "Tell which ratios of two results differ by more than their noise",
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, err := readDocument(args[0])
+			if err != nil {
+				return err
+			}
+			b, err := readDocument(args[1])
+			if err != nil {
+				return err
+			}
+			c := report.Compare(a, b)
+			if err := c.WriteText(cmd.OutOrStdout(), all); err != nil {
+				return err
+			}
+			if n := c.Worse("ouro"); strict && n > 0 {
+				return fmt.Errorf("%d figures of ouro's got worse", n)
+			}
+			return nil
+		}}
+	cmd.Flags().BoolVar(&all, "all", false, "print the ratios that agree as well")
+	cmd.Flags().BoolVar(&strict, "strict", false, "fail when a figure of ouro's got worse by more than the noise")
+	return cmd
+}
