@@ -88,8 +88,6 @@ var mutations = []mutation{
 	// Bounds.
 	{"a reader that lags does not stop the receiving", "proactor/conn_recv.go",
 		"	if !c.paused && c.behind() {", "	if !c.paused && c.behind() && c.closed {"},
-	{"a pause does not cancel the receive", "proactor/conn_recv.go",
-		"		if c.recvOn {\n			c.loop.backend.Cancel(&c.recv)\n		}\n", ""},
 	{"Send accepts without bound", "proactor/conn_send.go",
 		"		return ErrWriteQueueFull\n", "		return nil\n"},
 
