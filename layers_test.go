@@ -67,6 +67,7 @@ var layers = []layer{
 	{"examples/chat", []string{"csp", "executor", "locks", "net"}, nil, "a chat server, by broadcast"},
 	{"examples/router", []string{"csp", "executor", "net"}, nil, "requests by urgency, by select"},
 	{"examples/graceful", []string{"csp", "executor", "net"}, nil, "a server that ends as a scope does"},
+	{"internal/faults", nil, nil, "tests that injure the process and the network around running engines"},
 	{"examples/echo", nil, nil, "the test of the examples"},
 	{"examples/echo/serve", []string{"net"}, nil, "echo with coroutines"},
 	{"examples/echo/leases", []string{"net"}, nil, "echo without copying"},
