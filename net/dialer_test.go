@@ -74,7 +74,6 @@ func TestDialer(t *testing.T) {
 		dial("timeout", ctx, Dialer{Timeout: time.Nanosecond}, "tcp", address)
 		cancelled := make(chan struct{})
 		close(cancelled)
-		//lint:ignore SA1019 it is part of the API
 		dial("cancel", ctx, Dialer{Cancel: cancelled}, "tcp", address)
 		over, cancel := context.WithCancel(ctx)
 		cancel()
