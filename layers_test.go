@@ -30,7 +30,7 @@ var (
 	// What tests may import from outside.
 	testModules = []string{
 		"golang.org/x/sys/unix", "golang.org/x/net/nettest", "github.com/stretchr/testify", "go.uber.org/goleak",
-		"pgregory.net/rapid", "github.com/iceber/iouring-go/syscall",
+		"pgregory.net/rapid", "github.com/anishathalye/porcupine", "github.com/iceber/iouring-go/syscall",
 	}
 )
 
