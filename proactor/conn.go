@@ -57,6 +57,7 @@ type Conn struct {
 	told      bool // OnClose was called
 
 	fullIn uint32 // the turn in which the inbox came to hold the quota, 0 when it does not
+	zcFrom int32  // SetZeroCopy
 
 	recv     op.Op
 	inbox    leaseQueue
@@ -199,7 +200,7 @@ func (c *Conn) reconcile() {
 	}
 	switch {
 	case c.sendOn && c.stopsSend():
-		c.loop.backend.Cancel(&c.out.op)
+		c.loop.backend.Cancel(c.out.send)
 	case c.sendOn || len(c.outBytes()) == 0 || c.werr() != nil:
 	case c.stopsSend():
 		c.sendDone()
@@ -224,7 +225,7 @@ func (c *Conn) Complete(o *op.Op, r *op.Completion) {
 	switch {
 	case o == &c.recv && c.recvOn:
 		c.onRecv(r)
-	case c.out != nil && o == &c.out.op:
+	case c.out != nil && o == c.out.send:
 		c.onSend(r)
 	case c.onPoll(o, r):
 	default:

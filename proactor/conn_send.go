@@ -14,13 +14,15 @@ const maxTransfer = 1 << 30
 // outgoing is what a Conn needs while it sends. It comes from a pool when a Write gets its turn or Send accepts bytes, and
 // goes back when there is neither (restOut). The Conn's mu guards it.
 type outgoing struct {
-	op     op.Op         // the backend's while the Conn's sendOn
-	bytes  []byte        // what is left of the send under way
-	sent   int           // how much of it went
-	lease  buffers.Lease // holds bytes when they came through Send
-	queue  leaseQueue    // what Send accepted behind them
-	queued int           // bytes that Send has accepted and the kernel has not taken
-	cancel bool          // the send under way is to end
+	op     op.Op
+	send   *op.Op         // in flight while the Conn's sendOn: op, or one of conn_zerocopy.go
+	bytes  []byte         // what is left of the send under way
+	sent   int            // how much of it went
+	lease  buffers.Lease  // holds bytes when they came through Send
+	queue  leaseQueue     // what Send accepted behind them
+	queued int            // bytes that Send has accepted and the kernel has not taken
+	cancel bool           // the send under way is to end
+	zc     *zeroCopyLease // the Write under way is one without a copy
 }
 
 var outgoings = sync.Pool{New: func() any { return &outgoing{op: op.Op{Kind: op.Send}} }}
@@ -42,7 +44,7 @@ func (o *outgoing) next() {
 // withoutOp is o with an operation of its own: the one in flight is left to a backend that broke.
 func (o *outgoing) withoutOp() *outgoing {
 	n := *o
-	n.op = op.Op{Kind: op.Send}
+	n.op, n.send = op.Op{Kind: op.Send}, nil
 	return &n
 }
 
@@ -82,19 +84,27 @@ func (c *Conn) beginWrite() {
 
 // startSend submits out.bytes. mu is held, the worker owned.
 func (c *Conn) startSend() {
+	if c.out.zc != nil && c.startZeroCopy() {
+		return
+	}
 	o := &c.out.op
 	o.Done, o.FD, o.Buf = c, c.fd, c.out.bytes[:min(len(c.out.bytes), maxTransfer)]
 	if err := c.loop.backend.Submit(o); err != nil {
 		c.endSend(err)
 		return
 	}
-	c.sendOn = true
+	c.out.send, c.sendOn = o, true
 }
 
 // onSend takes the completion of a send in. mu is held, the worker owned.
 func (c *Conn) onSend(r *op.Completion) {
 	c.sendOn = false
-	switch o := c.out; {
+	o := c.out
+	if o.send != &o.op {
+		c.zeroCopyRefused(r)
+	}
+	o.send = nil
+	switch {
 	case r.Errno == 0:
 		o.sent += int(r.Result)
 		o.bytes = o.bytes[r.Result:]
@@ -104,7 +114,7 @@ func (c *Conn) onSend(r *op.Completion) {
 		c.endSend(callError("write", r.Errno))
 		return
 	}
-	if len(c.out.bytes) > 0 && c.werr() == nil && !c.stopsSend() {
+	if len(o.bytes) > 0 && c.werr() == nil && !c.stopsSend() {
 		c.startSend()
 		return
 	}

@@ -130,10 +130,14 @@ func (b *Backend) deliver(cqe *uring.CQE) int {
 	} else {
 		c.Errno = syscall.Errno(-cqe.Res)
 	}
+	if o.Kind == op.SendZC {
+		return b.deliverZC(o, cqe)
+	}
 	if id, ok := cqe.Buffer(); ok {
 		c.Lease = b.lease(id, cqe.Res)
 	}
-	if c.Errno == syscall.ENOBUFS {
+	// Of other operations it speaks of the kernel's own memory.
+	if c.Errno == syscall.ENOBUFS && (o.Kind == op.Recv || o.Kind == op.RecvMsg) {
 		b.outOfBuffers(c)
 	}
 	if c.More {
