@@ -30,7 +30,7 @@ var (
 	// What tests may import from outside.
 	testModules = []string{
 		"golang.org/x/sys/unix", "golang.org/x/net/nettest", "github.com/stretchr/testify", "go.uber.org/goleak",
-		"pgregory.net/rapid", "github.com/iceber/iouring-go/syscall",
+		"pgregory.net/rapid", "github.com/anishathalye/porcupine", "github.com/iceber/iouring-go/syscall",
 	}
 )
 
@@ -50,11 +50,13 @@ var layers = []layer{
 	{"internal/op", []string{"buffers"}, kernel, "Op, Completion, Backend, System: the contract that each backend meets"},
 	{"internal/optest", []string{"buffers", "internal/op"}, []string{"golang.org/x/sys/unix", "github.com/stretchr/testify"},
 		"for tests: the suite that every backend runs"},
+	{"internal/simkernel", []string{"buffers", "internal/op"}, kernel, "for tests: a kernel in memory and a backend on it, with every fault"},
 	{"reactorfallback", []string{"buffers", "internal/netpark", "internal/op"}, kernel, "the epoll backend"},
 	{"proactor/ringbackend", []string{"uring", "buffers", "internal/netpark", "internal/op"}, kernel, "the io_uring backend"},
 	{"proactor", []string{"uring", "buffers", "executor", "internal/dgram", "internal/op", "reactorfallback", "proactor/ringbackend"}, kernel,
 		"Engine, connections, listeners, deadlines, callbacks, choice of the backend, statistics"},
 	{"net", []string{"buffers", "executor", "proactor"}, kernel, "package net's API on the engine, Serve"},
+	{"internal/simtest", nil, nil, "random programs on the simulated kernel, against a model"},
 	{"file", []string{"buffers", "executor", "internal/op", "proactor"}, kernel,
 		"files with package os's API on the engine: the page cache first, then a ring"},
 	{"csp", []string{"buffers", "executor", "internal/waitq", "net"}, nil, "channels, broadcast, watch, oneshot, select, frames over connections"},
@@ -63,6 +65,9 @@ var layers = []layer{
 	{"future", []string{"executor", "internal/routine"}, nil, "futures and promises: in sequence, of many, by time"},
 	{"stream", []string{"buffers", "executor", "internal/routine"}, nil, "streams on demand: operators, framing, sources and sinks over connections, files, time"},
 	{"actor", []string{"executor", "future", "internal/routine", "stream"}, nil, "actors: mailboxes, ask, supervision, watching, registry, connections as actors"},
+	{"csp", []string{"buffers", "executor", "internal/waitq", "net"}, nil, "channels, broadcast, watch, oneshot, select, frames over connections"},
+	{"locks", []string{"internal/waitq"}, nil, "mutex, read-write mutex, semaphore, condition, once, with contexts"},
+	{"internal/faults", nil, nil, "tests that injure the process and the network around running engines"},
 	{"examples/echo", nil, nil, "the test of the examples"},
 	{"examples/echo/serve", []string{"net"}, nil, "echo with coroutines"},
 	{"examples/echo/leases", []string{"net"}, nil, "echo without copying"},
