@@ -65,8 +65,6 @@ var layers = []layer{
 	{"future", []string{"executor", "internal/routine"}, nil, "futures and promises: in sequence, of many, by time"},
 	{"stream", []string{"buffers", "executor", "internal/routine"}, nil, "streams on demand: operators, framing, sources and sinks over connections, files, time"},
 	{"actor", []string{"executor", "future", "internal/routine", "stream"}, nil, "actors: mailboxes, ask, supervision, watching, registry, connections as actors"},
-	{"locks", []string{"internal/waitq"}, nil, "mutex, read-write mutex, semaphore, condition, once, with contexts"},
-	{"csp", []string{"buffers", "executor", "internal/waitq", "net"}, nil, "channels, broadcast, watch, oneshot, select, frames over connections"},
 	{"examples/chat", []string{"csp", "executor", "locks", "net"}, nil, "a chat server, by broadcast"},
 	{"examples/router", []string{"csp", "executor", "net"}, nil, "requests by urgency, by select"},
 	{"examples/graceful", []string{"csp", "executor", "net"}, nil, "a server that ends as a scope does"},
