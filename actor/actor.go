@@ -99,7 +99,6 @@ type actor[M any] struct {
 	props    Props[M]
 	c        Context[M]
 	behavior Behavior[M]
-	made     bool // create has run
 
 	batch    [batchSize]M // taken out of the mailbox
 	next, nb int
