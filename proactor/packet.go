@@ -55,6 +55,7 @@ type PacketConn struct {
 	hdr    unix.Msghdr // recv's
 	iov    unix.Iovec  // of a rescue
 	inbox  leaseQueue
+	cut    int // how much of the payload of the inbox's front Receive has given out
 	fullIn uint32
 	rerr   error // of the socket; told once
 	broken error // for good
@@ -95,6 +96,8 @@ type Packet struct {
 	// Flags are the MSG_ flags of recvmsg(2): MSG_TRUNC when the datagram was longer than the engine's buffers
 	// (Config.Buffers), MSG_CTRUNC when control messages were lost.
 	Flags int
+	// Segment is the length of each datagram but the last, when the kernel has joined several (UDP_GRO); else 0.
+	Segment int
 }
 
 // NewPacketConn takes over the datagram socket fd, which must have exactly the status flags of FileFlags. On error the
