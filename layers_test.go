@@ -54,7 +54,7 @@ var layers = []layer{
 	{"proactor/ringbackend", []string{"uring", "buffers", "internal/netpark", "internal/op"}, kernel, "the io_uring backend"},
 	{"proactor", []string{"uring", "buffers", "executor", "internal/dgram", "internal/op", "reactorfallback", "proactor/ringbackend"}, kernel,
 		"Engine, connections, listeners, deadlines, callbacks, choice of the backend, statistics"},
-	{"net", []string{"buffers", "executor", "proactor"}, kernel, "package net's API on the engine, Serve"},
+	{"net", []string{"buffers", "executor", "internal/dgram", "proactor"}, kernel, "package net's API on the engine, Serve"},
 	{"file", []string{"buffers", "executor", "internal/op", "proactor"}, kernel,
 		"files with package os's API on the engine: the page cache first, then a ring"},
 	{"internal/routine", []string{"executor"}, nil, "for the adaptors: start a part, and wake it by time, where the caller runs"},
