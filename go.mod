@@ -3,6 +3,7 @@ module github.com/ouro-io/ouro
 go 1.25.0
 
 require (
+	github.com/anishathalye/porcupine v1.1.0
 	github.com/iceber/iouring-go v0.0.0-20230403020409-002cfd2e2a90
 	github.com/stretchr/testify v1.12.1
 	github.com/urfave/cli/v3 v3.14.0

@@ -30,7 +30,7 @@ var (
 	// What tests may import from outside.
 	testModules = []string{
 		"golang.org/x/sys/unix", "golang.org/x/net/nettest", "github.com/stretchr/testify", "go.uber.org/goleak",
-		"pgregory.net/rapid", "github.com/iceber/iouring-go/syscall",
+		"pgregory.net/rapid", "github.com/anishathalye/porcupine", "github.com/iceber/iouring-go/syscall",
 	}
 )
 
@@ -43,23 +43,26 @@ var layers = []layer{
 	{"internal/dgram", nil, kernel, "addresses, segmentation and system calls of datagrams"},
 	{"internal/waitq", []string{"executor"}, nil, "the queue that channels and locks keep their waiting parties in"},
 	{"internal/netpark", nil, kernel, "parking a goroutine on a descriptor in the Go runtime's poller"},
-	{"internal/denytest", nil, kernel, "for tests: a process without some system call or without locked memory"},
+	{"internal/denytest", []string{"uring"}, kernel, "for tests: a process without some system call or without locked memory"},
 	{"internal/vm/plan", nil, nil, "what the host and the guest of a virtual machine agree on"},
 	{"internal/vm/guest", []string{"internal/denytest", "internal/vm/plan"}, kernel, "the first process of a virtual machine"},
 	{"internal/vm", []string{"internal/vm/plan"}, kernel, "kernels from Debian packages, booted in qemu with static programs"},
 	{"internal/op", []string{"buffers"}, kernel, "Op, Completion, Backend, System: the contract that each backend meets"},
 	{"internal/optest", []string{"buffers", "internal/op"}, []string{"golang.org/x/sys/unix", "github.com/stretchr/testify"},
 		"for tests: the suite that every backend runs"},
+	{"internal/simkernel", []string{"buffers", "internal/op"}, kernel, "for tests: a kernel in memory and a backend on it, with every fault"},
 	{"reactorfallback", []string{"buffers", "internal/netpark", "internal/op"}, kernel, "the epoll backend"},
 	{"proactor/ringbackend", []string{"uring", "buffers", "internal/netpark", "internal/op"}, kernel, "the io_uring backend"},
 	{"proactor", []string{"uring", "buffers", "executor", "internal/dgram", "internal/op", "reactorfallback", "proactor/ringbackend"}, kernel,
 		"Engine, connections, listeners, deadlines, callbacks, choice of the backend, statistics"},
 	{"net", []string{"buffers", "executor", "internal/dgram", "proactor"}, kernel, "package net's API on the engine, Serve"},
+	{"internal/simtest", nil, nil, "random programs on the simulated kernel, against a model"},
 	{"file", []string{"buffers", "executor", "internal/op", "proactor"}, kernel,
 		"files with package os's API on the engine: the page cache first, then a ring"},
 	{"internal/routine", []string{"executor"}, nil, "for the adaptors: start a part, and wake it by time, where the caller runs"},
 	{"future", []string{"executor", "internal/routine"}, nil, "futures and promises: in sequence, of many, by time"},
-	{"csp", []string{"executor", "internal/waitq"}, nil, "channels, broadcast, watch, oneshot, select"},
+	{"stream", []string{"buffers", "executor", "internal/routine"}, nil, "streams on demand: operators, framing, sources and sinks over connections, files, time"},
+	{"csp", []string{"buffers", "executor", "internal/waitq", "net"}, nil, "channels, broadcast, watch, oneshot, select, frames over connections"},
 	{"locks", []string{"internal/waitq"}, nil, "mutex, read-write mutex, semaphore, condition, once, with contexts"},
 	{"examples/echo", nil, nil, "the test of the examples"},
 	{"examples/echo/serve", []string{"net"}, nil, "echo with coroutines"},

@@ -30,7 +30,7 @@ func rootCommand() *cobra.Command {
 	cmd.Use = "bench"
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(measureCommand(quick), measureCommand(full), listCommand(), buildCommand(),
+	cmd.AddCommand(measureCommand(quick), measureCommand(full), listCommand(), buildCommand(), reportCommand(),
 		contestantCommand(), loadCommand())
 	return cmd
 }

@@ -96,7 +96,7 @@ func (f *File) fromCache(d *direction, b *IO) bool {
 		h.hit()
 		b.N = n
 		if n == len(b.P) {
-			f.files.stats.cached.Add(1)
+			f.files.stats.cached.add(b.P)
 			return true
 		}
 		return false

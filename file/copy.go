@@ -5,6 +5,7 @@ package file
 import (
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/ouro-io/ouro/executor"
 )
@@ -25,8 +26,10 @@ type (
 func (w withoutReadFrom) Write(p []byte) (int, error) { return w.f.Write(p) }
 func (w withoutWriteTo) Read(p []byte) (int, error)   { return w.f.Read(p) }
 
-// Std lets package net of this module find the file that it can move bytes from inside the kernel.
-func (w withoutWriteTo) Std() *os.File { return w.f.std }
+// SyscallConn and Stat let package net of this module find the file, whose bytes it can move inside the kernel.
+
+func (w withoutWriteTo) SyscallConn() (syscall.RawConn, error) { return w.f.SyscallConn() }
+func (w withoutWriteTo) Stat() (os.FileInfo, error)            { return w.f.Stat() }
 
 // ReadFrom writes what r gives, until its end; io.Copy calls it.
 func (f *File) ReadFrom(r io.Reader) (int64, error) {

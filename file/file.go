@@ -41,7 +41,14 @@ func (f *File) pathError(operation string, err error) error {
 func (f *File) Name() string { return f.std.Name() }
 
 // Read is io.Reader. On a disk file it fills p but at the end of the file.
-func (f *File) Read(p []byte) (int, error) { return f.ReadContext(context.Background(), p) }
+func (f *File) Read(p []byte) (int, error) {
+	if f != nil && f.reads.likely() {
+		if n := f.readHot(p, position); n > 0 {
+			return n, nil
+		}
+	}
+	return f.ReadContext(context.Background(), p)
+}
 
 // ReadContext is Read that ends with ctx's error when ctx ends. Files that are not on a disk heed only a ctx that has
 // ended before; use deadlines there.
@@ -70,7 +77,14 @@ func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 
 // ReadAt is io.ReaderAt: it returns less than len(p) only with an error, at the end of the file io.EOF.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
-	return f.ReadAtContext(context.Background(), p, off)
+	n := 0
+	if f != nil && off >= 0 && f.reads.likely() {
+		if n = f.readHot(p, off); n == len(p) {
+			return n, nil
+		}
+	}
+	m, err := f.ReadAtContext(context.Background(), p[n:], off+int64(n))
+	return n + m, err
 }
 
 var errNegativeOffset = errors.New("negative offset")

@@ -31,7 +31,10 @@ type Files struct {
 	stats   counters
 }
 
-type counters struct{ cached, missed, plain, engine, batches atomic.Uint64 }
+type counters struct {
+	cached, plain           spread
+	missed, engine, batches atomic.Uint64
+}
 
 // New returns a Files of its own. It fails when a value of c is out of its limits, or when the Backend asked for by
 // name cannot be had. Close ends it.
@@ -111,7 +114,8 @@ func Lease(n int) (buffers.Lease, error) { return Default().Lease(n) }
 // Stats counts how reads and writes of disk files went. But for Waiting and Leases all values only grow.
 type Stats struct {
 	// Cached counts transfers that the page cache served in full in the calling goroutine, Missed the attempts that it
-	// did not, Plain ordinary system calls by goroutines, Engine operations that were given to a ring (or the epoll
+	// did not, Plain ordinary system calls by goroutines (nothing else waited, the page cache had everything before, or there
+	// is no ring), Engine operations that were given to a ring (or the epoll
 	// backend's goroutines), Batches the calls of ReadBatch and WriteBatch among them.
 	Cached, Missed, Plain, Engine, Batches uint64
 	// Waiting is the number of operations that wait for a disk now.
@@ -124,7 +128,7 @@ type Stats struct {
 func (fs *Files) Stats() Stats {
 	s := &fs.stats
 	return Stats{
-		Cached: s.cached.Load(), Missed: s.missed.Load(), Plain: s.plain.Load(), Engine: s.engine.Load(),
+		Cached: s.cached.load(), Missed: s.missed.Load(), Plain: s.plain.load(), Engine: s.engine.Load(),
 		Batches: s.batches.Load(), Waiting: int(fs.waiting.Load()), Leases: fs.leases.Stats(),
 	}
 }

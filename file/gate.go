@@ -34,3 +34,6 @@ func (g *gate) shut() (first, empty bool) {
 	s := g.state.Or(gateClosed)
 	return s&gateClosed == 0, s == 0
 }
+
+// users is the number of those inside.
+func (g *gate) users() int64 { return g.state.Load() &^ gateClosed }

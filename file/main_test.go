@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/ouro-io/ouro/internal/denytest"
 	"github.com/ouro-io/ouro/proactor"
-	"github.com/ouro-io/ouro/uring"
 )
 
 func TestMain(m *testing.M) {
@@ -89,8 +89,8 @@ func everywhere(t *testing.T, f func(t *testing.T, p place)) {
 }
 
 func newPlace(t testing.TB, b proactor.Backend) place {
-	if b == proactor.IOUring && os.Getenv("OURO_REQUIRE_URING") == "" {
-		if err := uring.Available(); err != nil {
+	if b == proactor.IOUring {
+		if err := denytest.NoRing(); err != nil {
 			t.Skip(err)
 		}
 	}

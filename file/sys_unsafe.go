@@ -69,3 +69,8 @@ func cut(v *unix.Iovec, n int) {
 	v.Base = (*byte)(unsafe.Add(unsafe.Pointer(v.Base), n))
 	v.SetLen(int(v.Len) - n)
 }
+
+// page is a number that memory of different owners mostly has different ones of.
+func page(p []byte) uintptr {
+	return uintptr(unsafe.Pointer(unsafe.SliceData(p))) >> 12 // SAFETY: a number only; never a pointer again.
+}

@@ -77,7 +77,7 @@ func (f *File) vectorOnce(ctx context.Context, d *direction, vs []unix.Iovec, of
 		n, errno := vectors(d.nowait, f.fd, vs, off, unix.RWF_NOWAIT)
 		switch errno {
 		case 0:
-			stats.cached.Add(1)
+			stats.cached.add(nil)
 			h.hit()
 			return n, 0, nil
 		case syscall.EAGAIN:
@@ -95,7 +95,7 @@ func (f *File) vectorOnce(ctx context.Context, d *direction, vs []unix.Iovec, of
 	plain := func() (int, syscall.Errno) { return vectors(d.nowait, f.fd, vs, off, 0) }
 	e := fs.engineFor(ctx, alone)
 	if e == nil {
-		return fs.plainly(ctx, plain)
+		return fs.plainly(ctx, nil, plain)
 	}
 	stats.engine.Add(1)
 	c := proactor.NewCall(1)
@@ -103,7 +103,7 @@ func (f *File) vectorOnce(ctx context.Context, d *direction, vs []unix.Iovec, of
 	o.Kind, o.FD, o.Buf, o.Off = d.vector, int32(f.fd), iovecBytes(vs), off
 	n, errno, err := perform(ctx, e, c)
 	if err == proactor.ErrShutdown {
-		return fs.plainly(ctx, plain)
+		return fs.plainly(ctx, nil, plain)
 	}
 	return n, errno, err
 }

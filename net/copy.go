@@ -5,6 +5,7 @@ package net
 import (
 	"io"
 	stdnet "net"
+	"os"
 	"syscall"
 )
 
@@ -20,7 +21,7 @@ func (h hideReadFrom) Write(p []byte) (int, error) { return h.c.Write(p) }
 func (h hideWriteTo) Read(p []byte) (int, error)   { return h.c.Read(p) }
 
 // ReadFrom writes to the connection what r gives, until its end. In runtime mode it is the standard library's, with
-// splice(2) and sendfile(2); on the engine it copies.
+// splice(2) and sendfile(2); on the engine files go by sendfile(2), and what else there is is copied.
 func (c *TCPConn) ReadFrom(r io.Reader) (int64, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -30,6 +31,12 @@ func (c *TCPConn) ReadFrom(r io.Reader) (int64, error) {
 		source, unpin := standardReader(r)
 		defer unpin()
 		return c.rt.stdTCP().ReadFrom(source)
+	}
+	if c.onEngineNow() || c.conn.Load() != nil {
+		pc := c.conn.Load()
+		if n, handled, err := sendFile(pc, r); handled {
+			return n, c.opError("readfrom", err)
+		}
 	}
 	n, err := io.Copy(withoutReadFrom{hideReadFrom{c}}, r)
 	return n, c.opError("readfrom", err)
@@ -56,6 +63,8 @@ func standardReader(r io.Reader) (io.Reader, func()) {
 		if v.c.pin() {
 			return v.c.rt.std, v.c.unpin
 		}
+	case interface{ Std() *os.File }: // File of package file
+		return v.Std(), none
 	}
 	return r, none
 }

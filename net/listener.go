@@ -3,6 +3,7 @@
 package net
 
 import (
+	"context"
 	stdnet "net"
 	"os"
 	"sync"
@@ -25,6 +26,9 @@ type socketListener struct {
 	network string
 
 	mu        sync.Mutex
+	deadline  time.Time     // the user's
+	cancelled int           // AcceptContexts that are being ended: std's deadline is past meanwhile
+	calm      chan struct{} // closed when there are none any more
 	serving   bool
 	acceptor  *proactor.Acceptor
 	accepting int
@@ -46,8 +50,8 @@ func (l *socketListener) wrap(s *Stack, std stdListener, network string) {
 
 func (l *socketListener) ok() bool { return l != nil && l.std != nil }
 
-// accept waits for the next connection of the standard library's.
-func (l *socketListener) accept() (c Conn, coroutine bool, err error) {
+// accept waits for the next connection of the standard library's. ctx may be nil.
+func (l *socketListener) accept(ctx context.Context) (c Conn, coroutine bool, err error) {
 	if !l.ok() {
 		return nil, false, syscall.EINVAL
 	}
@@ -59,9 +63,9 @@ func (l *socketListener) accept() (c Conn, coroutine bool, err error) {
 	l.accepting++
 	l.mu.Unlock()
 	if coroutine = onCoroutine(); coroutine {
-		await(func() { c, err = l.std.Accept() })
+		await(func() { c, err = l.acceptStd(ctx) })
 	} else {
-		c, err = l.std.Accept()
+		c, err = l.acceptStd(ctx)
 	}
 	l.mu.Lock()
 	l.accepting--
@@ -97,6 +101,12 @@ func (l *socketListener) Addr() Addr { return l.std.Addr() }
 func (l *socketListener) SetDeadline(t time.Time) error {
 	if !l.ok() {
 		return syscall.EINVAL
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.deadline = t
+	if l.cancelled > 0 {
+		return nil // set when it is calm again
 	}
 	return l.std.SetDeadline(t)
 }
@@ -142,7 +152,20 @@ func (l *TCPListener) Accept() (Conn, error) {
 
 // AcceptTCP is Accept with the connection's own type.
 func (l *TCPListener) AcceptTCP() (*TCPConn, error) {
-	c, coroutine, err := l.accept()
+	return l.acceptTCP(noContext)
+}
+
+// AcceptContext is Accept that ends with ctx as well: the *OpError then holds ctx.Err().
+func (l *TCPListener) AcceptContext(ctx context.Context) (Conn, error) {
+	c, err := l.acceptTCP(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (l *TCPListener) acceptTCP(ctx context.Context) (*TCPConn, error) {
+	c, coroutine, err := l.accept(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +194,20 @@ func (l *UnixListener) Accept() (Conn, error) {
 
 // AcceptUnix is Accept with the connection's own type.
 func (l *UnixListener) AcceptUnix() (*UnixConn, error) {
-	c, coroutine, err := l.accept()
+	return l.acceptUnix(noContext)
+}
+
+// AcceptContext is Accept that ends with ctx as well: the *OpError then holds ctx.Err().
+func (l *UnixListener) AcceptContext(ctx context.Context) (Conn, error) {
+	c, err := l.acceptUnix(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (l *UnixListener) acceptUnix(ctx context.Context) (*UnixConn, error) {
+	c, coroutine, err := l.accept(ctx)
 	if err != nil {
 		return nil, err
 	}

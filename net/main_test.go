@@ -4,19 +4,17 @@ package net
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/ouro-io/ouro/internal/denytest"
 	"github.com/ouro-io/ouro/proactor"
-	"github.com/ouro-io/ouro/uring"
 )
 
 func TestMain(m *testing.M) {
@@ -76,8 +74,8 @@ func onEachBackend(t *testing.T, f func(t *testing.T, e *proactor.Engine)) {
 }
 
 func newEngine(t testing.TB, c proactor.Config) *proactor.Engine {
-	if c.Backend == proactor.IOUring && os.Getenv("OURO_REQUIRE_URING") == "" {
-		if err := uring.Available(); errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EPERM) {
+	if c.Backend == proactor.IOUring {
+		if err := denytest.NoRing(); err != nil {
 			t.Skip(err)
 		}
 	}

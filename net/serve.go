@@ -1,66 +1,102 @@
-//go:build linux
-
 package net
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log"
 	"runtime/debug"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
-
-	"github.com/ouro-io/ouro/proactor"
 )
 
-var (
-	errServed    = errors.New("the listener is being served: Accept and Serve cannot share it")
-	errAccepting = errors.New("an Accept is under way on the listener: Accept and Serve cannot share it")
-)
-
-// ServeConfig has the options of serving. The zero value works.
+// ServeConfig has the options of serving. The zero value works, and bounds nothing.
 type ServeConfig struct {
 	// Goroutines runs each handler on an ordinary goroutine instead of a coroutine: for handlers that call
-	// runtime.LockOSThread, or that wait for connections inside callbacks from C. Default: coroutines.
+	// runtime.LockOSThread, or that wait for connections inside callbacks from C. Default: coroutines. On systems other
+	// than Linux handlers always run on goroutines.
 	Goroutines bool
+
+	// Drain is how long Serve waits for handlers to return once it accepts no more, because the listener was closed, the
+	// context has ended, or accepting failed. Connections that are open after that are closed, and Serve's error says how
+	// many. 0: it does not wait, and closes nothing; < 0: it waits without limit.
+	Drain time.Duration
+	// OnDrain is called once for each open connection when Drain begins, one after the other, on a goroutine. It is the
+	// place to tell a handler that waits for its next request to stop: c.SetReadDeadline(time.Now()), or a goodbye of the
+	// protocol. It must not wait. nil: nobody is told.
+	OnDrain func(c Conn)
+
+	// MaxConns bounds the connections that are served at a time. Beyond it accepting pauses, and those that were accepted
+	// already (up to one batch) wait for their handler, so further ones stand in the listener's backlog, whose length the
+	// operating system bounds. On a listener that is not of this package, Serve learns that it was closed only when it may
+	// accept again. 0: no bound.
+	MaxConns int
+	// AcceptRate bounds the connections taken per second, on average; what comes faster waits like beyond MaxConns.
+	// 0: no bound.
+	AcceptRate float64
+	// AcceptBurst is how many connections may come at once before AcceptRate counts. 0: AcceptRate rounded up.
+	AcceptBurst int
+	// FirstBytesTimeout closes a connection that has not received FirstBytes bytes this long after its handler could
+	// begin: one that is opened and left idle, or that sends its first request a byte at a time. What comes later is the
+	// handler's to bound (SetReadDeadline). 0: no bound. For connections of TCP and Unix listeners; Serve refuses it for
+	// others, and on systems other than Linux it has no effect.
+	FirstBytesTimeout time.Duration
+	// FirstBytes is see FirstBytesTimeout. 0: 1 byte.
+	FirstBytes int
+	// ReceiveBuffers bounds what the engine receives ahead for a connection whose handler does not read: this many
+	// buffers, of 64 KiB by default (proactor.Config.ReceiveQuota, which also tells by how much a burst may exceed it).
+	// 0: the engine's. Linux only.
+	ReceiveBuffers int
+	// WriteQueue bounds the bytes that wait to be sent to a connection (SetWriteQueueLimit). 0: the engine's
+	// (proactor.Config.WriteQueue). Linux only.
+	WriteQueue int
 
 	stack *Stack
 }
 
+// check rejects bad values.
+func (c ServeConfig) check() error {
+	bad := func(field string, v any, remedy string) error {
+		return fmt.Errorf("net: ServeConfig.%s is %v: %s", field, v, remedy)
+	}
+	switch {
+	case c.MaxConns < 0:
+		return bad("MaxConns", c.MaxConns, "use 1 or more, or 0 for no bound")
+	case c.AcceptRate < 0 || c.AcceptRate != c.AcceptRate:
+		return bad("AcceptRate", c.AcceptRate, "use more than 0 connections per second, or 0 for no bound")
+	case c.AcceptBurst < 0 || c.AcceptBurst > 0 && c.AcceptRate == 0:
+		return bad("AcceptBurst", c.AcceptBurst, "use 1 or more, together with AcceptRate")
+	case c.FirstBytesTimeout < 0:
+		return bad("FirstBytesTimeout", c.FirstBytesTimeout, "use more than 0, or 0 for no bound")
+	case c.FirstBytes < 0 || c.FirstBytes > 0 && c.FirstBytesTimeout == 0:
+		return bad("FirstBytes", c.FirstBytes, "use 1 or more, together with FirstBytesTimeout")
+	case c.ReceiveBuffers < 0:
+		return bad("ReceiveBuffers", c.ReceiveBuffers, "use 1 or more, or 0 for the engine's")
+	case c.WriteQueue < 0:
+		return bad("WriteQueue", c.WriteQueue, "use 1 or more bytes, or 0 for the engine's")
+	case c.OnDrain != nil && c.Drain == 0:
+		return errors.New("net: ServeConfig.OnDrain without Drain: set how long to wait for the handlers")
+	}
+	return nil
+}
+
 // Serve accepts connections on l and runs handler for each, as a coroutine of the engine. The connection is closed when
-// its handler returns, panics or calls runtime.Goexit; a panic is logged by the engine with its stack and ends nothing
-// else. See the package comment for what a handler must not do.
+// its handler returns, panics or calls runtime.Goexit; a panic is logged with its stack and ends nothing else. See the
+// package comment for what a handler must not do.
 //
-// On a *TCPListener of this package the engine accepts, and spreads the connections over its workers; Accept must not be
-// used meanwhile. From any other listener, connections that are the standard library's *net.TCPConn are moved to the
-// engine; handlers of all others run on goroutines.
+// On a *TCPListener or *UnixListener of this package the engine accepts, and spreads the connections over its workers;
+// Accept must not be used meanwhile. From any other listener, connections that are the standard library's *net.TCPConn
+// or *net.UnixConn are moved to the engine; handlers of all others run on goroutines.
 //
 // Serve blocks until l is closed, and then returns what Accept would: an *OpError with ErrClosed; or until the engine
-// shuts down: one with proactor.ErrShutdown. It does not wait for handlers. When descriptors run out it waits until there
-// are some again.
+// shuts down: one with proactor.ErrShutdown. It waits for handlers only as ServeConfig.Drain says. When descriptors run
+// out it waits until there are some again.
 func Serve(l Listener, handler func(Conn)) error { return ServeConfig{}.Serve(l, handler) }
 
-// ServeContext is Serve that stops accepting when ctx ends, and then returns ctx's error. A *TCPListener of this package
+// ServeContext is Serve that stops accepting when ctx ends, and then returns ctx's cause. A listener of this package
 // stays open and can be used again; any other listener is closed, as its Accept can be ended by nothing else.
 func ServeContext(ctx context.Context, l Listener, handler func(Conn)) error {
 	return ServeConfig{}.ServeContext(ctx, l, handler)
-}
-
-// Serve is the function Serve on the stack's engine; the engine of a *TCPListener is the one it was made on.
-func (s *Stack) Serve(l Listener, handler func(Conn)) error {
-	return ServeConfig{stack: s}.Serve(l, handler)
-}
-
-// ServeContext is the function ServeContext on the stack's engine.
-func (s *Stack) ServeContext(ctx context.Context, l Listener, handler func(Conn)) error {
-	return ServeConfig{stack: s}.ServeContext(ctx, l, handler)
-}
-
-// ServeConfig returns a copy of c that serves on the stack's engine.
-func (s *Stack) ServeConfig(c ServeConfig) ServeConfig {
-	c.stack = s
-	return c
 }
 
 // Serve is the function Serve with these options.
@@ -73,118 +109,39 @@ func (c ServeConfig) ServeContext(ctx context.Context, l Listener, handler func(
 	if handler == nil {
 		return errors.New("net: Serve without a handler")
 	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	if c.stack == nil {
 		c.stack = defaultStack
 	}
+	s := newServing(c, handler)
 	await(func() {
-		switch l := l.(type) {
-		case *TCPListener:
-			err = c.serveSocket(ctx, &l.socketListener, handler, func(pc *proactor.Conn) Conn {
-				return newEngineConn(pc, l.network)
-			})
-		case *UnixListener:
-			err = c.serveSocket(ctx, &l.socketListener, handler, func(pc *proactor.Conn) Conn {
-				return newEngineUnix(pc, l.network, l.Addr())
-			})
-		default:
-			err = c.serveOther(ctx, l, handler)
+		engine, served := s.onEngine(ctx, l)
+		if err = engine; !served {
+			err = s.accept(ctx, l)
 		}
+		err = s.drain(err)
 	})
 	return err
 }
 
-// serveSocket has the engine accept; wrap makes a connection of this package of what it accepts.
-func (c ServeConfig) serveSocket(ctx context.Context, l *socketListener, handler func(Conn), wrap func(*proactor.Conn) Conn) error {
-	if !l.ok() {
-		return unix.EINVAL
-	}
-	e, err := c.engineOf(l)
-	if err != nil {
-		return l.opError("accept", err)
-	}
-	a, err := l.serve(e, func(pc *proactor.Conn) { c.start(wrap(pc), pc, handler) })
-	if err != nil {
-		return err
-	}
-	why := a.Wait(ctx)
-	_ = a.Close()
-	closed := l.served()
-	switch {
-	case closed:
-		<-l.gone
-		_, err := l.std.Accept() // the standard library's own error
-		return err
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case why == proactor.ErrClosed:
-		return l.opError("accept", proactor.ErrShutdown)
-	}
-	return l.opError("accept", why)
-}
-
-// engineOf picks the engine: the one that Serve was called on, else the listener's.
-func (c ServeConfig) engineOf(l *socketListener) (*proactor.Engine, error) {
-	if c.stack.fixed == nil {
-		return l.stack.engine()
-	}
-	return c.stack.engine()
-}
-
-// serve starts an acceptor on l.
-func (l *socketListener) serve(e *proactor.Engine, each func(*proactor.Conn)) (*proactor.Acceptor, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.closed:
-		return nil, l.opError("accept", ErrClosed)
-	case l.serving:
-		return nil, l.opError("accept", errServed)
-	case l.accepting > 0:
-		return nil, l.opError("accept", errAccepting)
-	}
-	a, err := e.Accept(l.std, each)
-	if err != nil {
-		return nil, l.opError("accept", err)
-	}
-	l.serving, l.acceptor = true, a
-	return a, nil
-}
-
-// served ends a Serve: Accept works again. It reports whether l is closed.
-func (l *socketListener) served() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.serving, l.acceptor = false, nil
-	// An Accept must never meet a socket in blocking mode: it would hold std, and Close, up in the system call.
-	if raw, err := l.std.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { _ = unix.SetNonblock(int(fd), true) })
-	}
-	return l.closed
-}
-
-// start runs the handler of one connection. It is called on the worker and must not block.
-func (c ServeConfig) start(conn Conn, pc *proactor.Conn, handler func(Conn)) {
-	run := func() {
-		defer pc.Close()
-		handler(conn)
-	}
-	if err := pc.Start(run, nil, c.Goroutines); err != nil {
-		_ = pc.Close() // the engine shuts down, or too many handlers wait for their worker
-	}
-}
-
-// serveOther accepts on a listener that is not ours.
-func (c ServeConfig) serveOther(ctx context.Context, l Listener, handler func(Conn)) error {
+// accept accepts on a listener that the engine cannot serve.
+func (s *serving) accept(ctx context.Context, l Listener) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	var pause time.Duration
 	for {
+		if err := s.room(ctx); err != nil {
+			return err
+		}
 		conn, err := l.Accept()
 		if err == nil {
 			pause = 0
-			c.startOther(conn, handler)
+			s.begin(conn)
 			continue
 		}
+		s.unused()
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -208,7 +165,7 @@ const (
 
 // tryAgain reports whether an error of Accept passes when descriptors or memory are free again.
 func tryAgain(err error) bool {
-	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ECONNABORTED} {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
 		if errors.Is(err, errno) {
 			return true
 		}
@@ -216,20 +173,20 @@ func tryAgain(err error) bool {
 	return false
 }
 
-// startOther runs the handler of a connection that another listener has accepted.
-func (c ServeConfig) startOther(conn Conn, handler func(Conn)) {
-	conn = c.stack.own(conn, networkOf(conn))
-	if ours := streamOf(conn); ours != nil && ours.toEngine() == nil {
-		c.start(conn, ours.conn.Load(), handler)
+// begin runs the handler of a connection that accept has accepted: on the engine if it can go there.
+func (s *serving) begin(conn Conn) {
+	if s.beginOnEngine(&conn) {
 		return
 	}
+	v := s.track(conn)
 	go func() {
+		defer s.done(v)
 		defer conn.Close()
 		defer func() {
 			if p := recover(); p != nil {
 				log.Printf("ouro: panic in a handler: %v\n%s", p, debug.Stack())
 			}
 		}()
-		handler(conn)
+		s.handler(conn)
 	}()
 }

@@ -6,6 +6,7 @@ import (
 	stdnet "net"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -205,7 +206,12 @@ func (c *stream) address(local bool) Addr {
 		raw = pc.LocalAddr()
 	}
 	a := tcpAddr(raw)
-	if a == nil {
+	switch {
+	case a == nil && strings.HasPrefix(c.network, "tcp"):
+		// A peer that reset the connection before it was accepted. Whoever prints it must not meet nil.
+		gone := Addr(&TCPAddr{})
+		a = &gone
+	case a == nil:
 		return nil
 	}
 	if !cache.CompareAndSwap(nil, a) {

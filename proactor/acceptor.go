@@ -28,6 +28,7 @@ type Acceptor struct {
 	fd     int
 	on     bool // accept belongs to the backend
 	paused bool // until timer fires
+	held   bool // by Hold
 	closed bool
 	err    error         // why it ended
 	ended  chan struct{} // closed at the end
@@ -123,6 +124,14 @@ func (a *Acceptor) stop() bool {
 	return true
 }
 
+// Hold stops accepting, or lets it go on. What the kernel has accepted already still comes.
+func (a *Acceptor) Hold(on bool) {
+	a.mu.Lock()
+	a.held = on
+	a.mu.Unlock()
+	a.kick()
+}
+
 // await waits for the end, on a coroutine too.
 func (a *Acceptor) await() error {
 	if executor.Current() == nil {
@@ -181,11 +190,11 @@ func (a *Acceptor) OnTimer(*executor.Worker, *executor.Timer) {
 func (a *Acceptor) reconcile() {
 	switch {
 	case a.fd < 0:
-	case a.on && a.closed:
+	case a.on && (a.closed || a.held):
 		a.loop.backend.Cancel(&a.accept)
 	case a.closed:
 		a.end(ErrClosed)
-	case !a.on && !a.paused:
+	case !a.on && !a.paused && !a.held:
 		if err := a.loop.backend.Submit(&a.accept); err != nil {
 			a.end(err)
 			return
@@ -210,7 +219,7 @@ func (a *Acceptor) Complete(_ *op.Op, r *op.Completion) {
 	case r.Errno == 0:
 		fd = int(r.Result)
 		a.pause, a.tired = 0, false
-	case a.closed || a.accept.Again(r):
+	case a.closed || a.accept.Again(r) || r.Errno == syscall.ECANCELED:
 	default:
 		a.failed(r.Errno)
 	}

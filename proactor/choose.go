@@ -36,7 +36,7 @@ func chooseBackend(c Config) (func(int) (op.Backend, error), Info, error) {
 	ring := func(int) (op.Backend, error) {
 		return ringbackend.New(ringbackend.Config{
 			Entries: c.RingEntries, CQEntries: c.RingCQEntries, Buffers: c.Buffers, IdleAfter: c.IdleAfter,
-			FileThreads: c.FileThreads,
+			FileThreads: c.FileThreads, Restrict: c.Restrict,
 		})
 	}
 	if c.Backend == Epoll {

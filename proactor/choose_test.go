@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ouro-io/ouro/internal/denytest"
-	"github.com/ouro-io/ouro/uring"
 )
 
 // choice is what a child process tells of the engine that it started.
@@ -88,7 +87,7 @@ func choose(t *testing.T, deny, env, config string) choice {
 
 // needRing skips where io_uring cannot be had anyway, so that taking it away shows nothing.
 func needRing(t *testing.T) {
-	if err := uring.Available(); err != nil {
+	if err := denytest.NoRing(); err != nil {
 		t.Skip("needs io_uring: ", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/internal/op"
+	"github.com/ouro-io/ouro/proactor/ringbackend"
 )
 
 // Backend chooses how operations are performed.
@@ -63,6 +64,10 @@ type Config struct {
 	// FileThreads bounds, per worker, the threads on which operations on files wait that cannot be done otherwise: the
 	// kernel's worker threads of each submitting thread, or with epoll our own. Default 32, at most 1024.
 	FileThreads int
+	// Restrict says what the kernel lets the io_uring rings do, as defence in depth: by default what this library submits
+	// and nothing else; ringbackend.RestrictSockets refuses operations on files too, for an engine that has none. The
+	// epoll backend has no such thing.
+	Restrict ringbackend.Restrict
 	// IdleAfter is how long a worker without work waits inside the system call before it gives its P back.
 	// Default: the backend's.
 	IdleAfter time.Duration

@@ -34,6 +34,7 @@ type Conn struct {
 	mu   sync.Mutex
 
 	fd    int32
+	quota int32 // of unread buffers; 0 the engine's
 	uses  int32 // direct system calls on fd that run without mu, and Write's turn
 	local *Addr // shared by the connections of a loop that have the same
 	peer  Addr
@@ -48,6 +49,7 @@ type Conn struct {
 	closed     bool
 	finished   bool
 	discarded  bool // bytes arrived that nobody will read
+	halted     bool // by PauseRead
 	direct     bool // Read makes the system calls; recv is not used
 	opened     bool // OnOpen was called
 	told       bool // OnClose was called
@@ -64,6 +66,8 @@ type Conn struct {
 	outLease buffers.Lease // holds out when it came through Send
 	outq     *leaseQueue   // made when Send is called during a send
 	outBytes int
+	outMax   int // of outBytes; 0 the engine's
+	received uint64
 	werr     error
 
 	ctl   executor.Command
@@ -188,7 +192,7 @@ func (c *Conn) reconcile() {
 func (c *Conn) stopsSend() bool { return c.cancelSend || c.closed && c.writing || c.werr != nil }
 
 func (c *Conn) wantsRecv() bool {
-	return c.wantRecv && !c.direct && !c.closed && !c.paused && c.rerr == nil
+	return c.wantRecv && !c.direct && !c.halted && !c.closed && !c.paused && c.rerr == nil
 }
 
 // Complete is told by the backend, in loop state.

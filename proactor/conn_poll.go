@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -120,7 +121,7 @@ func (c *Conn) onPoll(o *op.Op, r *op.Completion) bool {
 func (c *Conn) polled() bool { return c.polls != nil && (c.polls.inOn || c.polls.outOn) }
 
 // takeReadTurn waits until no other Read is under way, and takes the turn: reading is set then. mu is held.
-func (c *Conn) takeReadTurn() error {
+func (c *Conn) takeReadTurn(ctx context.Context) error {
 	for {
 		w := c.waits()
 		switch {
@@ -131,6 +132,9 @@ func (c *Conn) takeReadTurn() error {
 		case !w.reading:
 			w.reading = true
 			return nil
+		}
+		if err := ended(ctx); err != nil {
+			return err
 		}
 		c.queue(&w.readers)
 	}
@@ -145,10 +149,13 @@ func (c *Conn) giveReadTurn() {
 
 // awaitRead waits for a Wake of the reading side, or the read deadline; want says whether for a readable socket. The
 // caller has the turn. mu is held.
-func (c *Conn) awaitRead(want bool) error {
+func (c *Conn) awaitRead(ctx context.Context, want bool) error {
 	w := c.wait
 	if c.closed {
 		return ErrClosed
+	}
+	if err := ended(ctx); err != nil {
+		return err
 	}
 	if c.passed(w.readAt) {
 		return os.ErrDeadlineExceeded
@@ -178,9 +185,9 @@ func (c *Conn) awaitRead(want bool) error {
 	return nil
 }
 
-// readDirect is Read where the engine does not read ahead. mu is held on entry and not on return.
-func (c *Conn) readDirect(p []byte) (n int, err error) {
-	if err := c.takeReadTurn(); err != nil {
+// readDirect is Read where the engine does not read ahead. ctx may be nil. mu is held on entry and not on return.
+func (c *Conn) readDirect(ctx context.Context, p []byte) (n int, err error) {
+	if err := c.takeReadTurn(ctx); err != nil {
 		if c.wait != nil && !c.wait.reading {
 			c.wait.passRead()
 		}
@@ -190,13 +197,15 @@ func (c *Conn) readDirect(p []byte) (n int, err error) {
 	for n == 0 && err == nil {
 		switch {
 		case c.recvOn:
-			err = c.awaitRead(false) // it ends the receive of before
+			err = c.awaitRead(ctx, false) // it ends the receive of before
 		case c.inbox.len() > 0:
-			n = c.takeInbox(p)
+			n, _ = c.takeInbox(p)
 		case c.rerr != nil:
 			err = c.readError()
+		case c.halted:
+			err = c.awaitRead(ctx, false)
 		case c.pollState().dry:
-			err = c.awaitRead(true)
+			err = c.awaitRead(ctx, true)
 		default:
 			n, err = c.recvNow(p)
 		}
@@ -204,21 +213,6 @@ func (c *Conn) readDirect(p []byte) (n int, err error) {
 	c.giveReadTurn()
 	c.mu.Unlock()
 	return n, err
-}
-
-// takeInbox copies from the inbox what fits. mu is held.
-func (c *Conn) takeInbox(p []byte) (n int) {
-	for n < len(p) && c.inbox.len() > 0 {
-		l := c.inbox.front()
-		m := copy(p[n:], l.Bytes())
-		n += m
-		if m < l.Len() {
-			*l = l.Slice(m, l.Len())
-			break
-		}
-		c.inbox.pop().Release()
-	}
-	return n
 }
 
 // recvNow makes one receive. 0 and nil mean that there was nothing. mu is held, and released meanwhile.
@@ -239,6 +233,7 @@ func (c *Conn) recvNow(p []byte) (int, error) {
 	}
 	// Where it was less than asked for there is probably no more; and if there is, a poll finds it at once.
 	c.polls.dry = n < len(p)
+	c.received += uint64(n)
 	return n, nil
 }
 
@@ -249,7 +244,7 @@ func (c *Conn) recvNow(p []byte) (int, error) {
 func (c *Conn) ReadWith(f func(fd int) bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.takeReadTurn(); err != nil {
+	if err := c.takeReadTurn(noContext); err != nil {
 		if c.wait != nil && !c.wait.reading {
 			c.wait.passRead()
 		}
@@ -259,7 +254,7 @@ func (c *Conn) ReadWith(f func(fd int) bool) error {
 	// Who wants to read through the engine again arms the receive anew.
 	c.wantRecv = false
 	for c.recvOn {
-		if err := c.awaitRead(false); err != nil {
+		if err := c.awaitRead(noContext, false); err != nil {
 			return err
 		}
 	}
@@ -277,7 +272,7 @@ func (c *Conn) ReadWith(f func(fd int) bool) error {
 			}
 			return nil
 		}
-		if err := c.awaitRead(true); err != nil {
+		if err := c.awaitRead(noContext, true); err != nil {
 			return err
 		}
 	}
@@ -299,7 +294,7 @@ func (c *Conn) call(f func(fd int) bool) (done bool) {
 // ErrClosed, os.ErrDeadlineExceeded (the write deadline) and an error of the socket that the engine was told before.
 func (c *Conn) WriteWith(f func(fd int) bool) (err error) {
 	c.mu.Lock()
-	if err := c.takeTurn(); err != nil {
+	if err := c.takeTurn(noContext); err != nil {
 		c.mu.Unlock()
 		return err
 	}

@@ -56,6 +56,7 @@ func (c *Conn) arrived(l buffers.Lease) {
 		l.Release()
 		return
 	}
+	c.received += uint64(l.Len())
 	c.inbox.push(l)
 	if !c.paused && c.behind() {
 		c.paused = true
@@ -73,7 +74,7 @@ const burst = 8
 // turn of a fast transfer, and stopping for that would cost a cancel and a new receive per turn. It means it if the
 // inbox was full in an earlier turn, and the reader has had its chance since.
 func (c *Conn) behind() bool {
-	switch n, quota := c.inbox.len(), c.loop.engine.quota; {
+	switch n, quota := c.inbox.len(), c.receiveQuota(); {
 	case n < quota:
 		c.fullIn = 0
 		return false
@@ -123,7 +124,7 @@ func (c *Conn) notify() {
 
 // taken is called after the inbox got shorter. It reports whether receiving is to be resumed by a kick.
 func (c *Conn) taken() bool {
-	if !c.paused || c.inbox.len() > c.loop.engine.quota/2 {
+	if !c.paused || c.inbox.len() > c.receiveQuota()/2 {
 		return false
 	}
 	c.paused = false

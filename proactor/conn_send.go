@@ -87,8 +87,22 @@ func (c *Conn) nextOut() {
 func (c *Conn) Send(l buffers.Lease) error {
 	s, on := c.loop.w.Enter()
 	c.mu.Lock()
-	err := c.sendable(l.Len())
-	start := false
+	start, err := c.enqueue(l)
+	if start && on {
+		c.startSend()
+	}
+	c.mu.Unlock()
+	if on {
+		s.Leave()
+	} else if start {
+		c.kick()
+	}
+	return err
+}
+
+// enqueue takes l over. It reports whether a send is to be started. mu is held.
+func (c *Conn) enqueue(l buffers.Lease) (start bool, err error) {
+	err = c.sendable(l.Len())
 	switch {
 	case err != nil || l.Len() == 0:
 		l.Release()
@@ -103,16 +117,7 @@ func (c *Conn) Send(l buffers.Lease) error {
 		c.outBytes += l.Len()
 		start = true
 	}
-	if start && on {
-		c.startSend()
-	}
-	c.mu.Unlock()
-	if on {
-		s.Leave()
-	} else if start {
-		c.kick()
-	}
-	return err
+	return start, err
 }
 
 func (c *Conn) sendable(n int) error {
@@ -121,7 +126,7 @@ func (c *Conn) sendable(n int) error {
 		return ErrClosed
 	case c.werr != nil:
 		return c.werr
-	case c.outBytes+n > c.loop.engine.writeQueue && c.outBytes > 0:
+	case c.outBytes+n > c.writeQueue() && c.outBytes > 0:
 		return ErrWriteQueueFull
 	}
 	return nil

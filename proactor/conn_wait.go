@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"context"
 	"os"
 	"syscall"
 	"time"
@@ -23,6 +24,7 @@ type waits struct {
 	readers, writers []*executor.Waiter
 	readAt, writeAt  int64 // deadlines on the engine's clock, ns; 0 none
 	lingerAt         int64
+	turn             *bool // of the WriteContext under way, for its context
 	armed            int64 // what timer is set for, 0 when it is not
 	timer            executor.Timer
 	conn             *Conn
@@ -89,13 +91,27 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 	c.mu.Lock()
 	if c.direct {
-		return c.readDirect(p)
+		return c.readDirect(noContext, p)
 	}
-	if err := c.awaitData(); err != nil {
+	return c.readInbox(noContext, p)
+}
+
+// readInbox is Read where the engine reads ahead. ctx may be nil. mu is held on entry and not on return.
+func (c *Conn) readInbox(ctx context.Context, p []byte) (int, error) {
+	if err := c.awaitData(ctx); err != nil {
 		c.mu.Unlock()
 		return 0, err
 	}
-	n, resume := 0, false
+	n, resume := c.takeInbox(p)
+	c.mu.Unlock()
+	if resume {
+		c.kick()
+	}
+	return n, nil
+}
+
+// takeInbox copies from the inbox what fits, and reports whether receiving is to be resumed by a kick. mu is held.
+func (c *Conn) takeInbox(p []byte) (n int, resume bool) {
 	for n < len(p) && c.inbox.len() > 0 {
 		l := c.inbox.front()
 		m := copy(p[n:], l.Bytes())
@@ -107,11 +123,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		c.inbox.pop().Release()
 		resume = c.taken() || resume
 	}
-	c.mu.Unlock()
-	if resume {
-		c.kick()
-	}
-	return n, nil
+	return n, resume
 }
 
 // check is what a transfer of nothing returns.
@@ -130,13 +142,13 @@ func (c *Conn) ReadLease() (buffers.Lease, error) {
 	c.mu.Lock()
 	if c.direct && c.inbox.len() == 0 {
 		p := make([]byte, rescueBytes)
-		n, err := c.readDirect(p)
+		n, err := c.readDirect(noContext, p)
 		if err != nil {
 			return buffers.Lease{}, err
 		}
 		return buffers.Wrap(p[:n:n]), nil
 	}
-	if err := c.awaitData(); err != nil {
+	if err := c.awaitData(noContext); err != nil {
 		c.mu.Unlock()
 		return buffers.Lease{}, err
 	}
@@ -150,8 +162,8 @@ func (c *Conn) ReadLease() (buffers.Lease, error) {
 }
 
 // awaitData waits until the inbox holds something, or returns why it will not. mu is held on entry and on return.
-func (c *Conn) awaitData() error {
-	err := c.awaitTurn()
+func (c *Conn) awaitData(ctx context.Context) error {
+	err := c.awaitTurn(ctx)
 	// Whoever was woken out of the queue has to wake the next, whatever came of it; who waits for data does so then.
 	if w := c.wait; w != nil && !w.reading {
 		w.passRead()
@@ -159,7 +171,7 @@ func (c *Conn) awaitData() error {
 	return err
 }
 
-func (c *Conn) awaitTurn() error {
+func (c *Conn) awaitTurn(ctx context.Context) error {
 	for {
 		if c.closed {
 			return ErrClosed
@@ -172,6 +184,9 @@ func (c *Conn) awaitTurn() error {
 		}
 		if c.rerr != nil {
 			return c.readError()
+		}
+		if err := ended(ctx); err != nil {
+			return err
 		}
 		c.waitForData()
 	}
@@ -206,10 +221,15 @@ func (c *Conn) waitForData() {
 // why: ErrClosed, os.ErrDeadlineExceeded, or the error of the system call. Writes are atomic among each other.
 func (c *Conn) Write(p []byte) (int, error) {
 	c.mu.Lock()
-	if err := c.takeTurn(); err != nil {
+	if err := c.takeTurn(noContext); err != nil {
 		c.mu.Unlock()
 		return 0, err
 	}
+	return c.writeTurn(p)
+}
+
+// writeTurn is Write by who has the turn. mu is held on entry and not on return.
+func (c *Conn) writeTurn(p []byte) (int, error) {
 	c.writing, c.sent = true, 0
 	if len(p) == 0 {
 		return 0, c.writeNothing()
@@ -242,15 +262,15 @@ func (c *Conn) writeBatched(p []byte) bool {
 }
 
 // takeTurn waits until no other Write and nothing from Send is under way. mu is held.
-func (c *Conn) takeTurn() error {
-	err := c.awaitWriteTurn()
+func (c *Conn) takeTurn(ctx context.Context) error {
+	err := c.awaitWriteTurn(ctx)
 	if err != nil && c.wait != nil {
 		c.wait.passTurn()
 	}
 	return err
 }
 
-func (c *Conn) awaitWriteTurn() error {
+func (c *Conn) awaitWriteTurn(ctx context.Context) error {
 	for {
 		if c.closed {
 			return ErrClosed
@@ -263,6 +283,9 @@ func (c *Conn) awaitWriteTurn() error {
 		}
 		if !c.writing && len(c.out) == 0 {
 			return nil
+		}
+		if err := ended(ctx); err != nil {
+			return err
 		}
 		w := c.waits()
 		if w.writeAt != 0 {
@@ -342,7 +365,7 @@ func (c *Conn) endWrite(want int) (int, error) {
 	c.out, c.sent = nil, 0
 	c.writing, c.cancelSend = false, false
 	if w := c.wait; w != nil {
-		w.writeWaits = false
+		w.writeWaits, w.turn = false, nil
 	}
 	if n < want && c.closed && c.outq.len() > 0 {
 		// What Send has queued behind the Write must not follow its stump; the reset tells the peer.

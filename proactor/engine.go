@@ -189,7 +189,14 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 			forced = errors.Join(forced, err)
 		}
 	}
-	return errors.Join(forced, e.ex.Shutdown(ctx))
+	err := e.ex.Shutdown(ctx)
+	if err != nil && forced == nil && ctx.Err() != nil {
+		// There was no connection to close, so that nobody had the grace yet.
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
+		defer cancel()
+		err = e.ex.Shutdown(grace)
+	}
+	return errors.Join(forced, err)
 }
 
 // closeAcceptors closes them, and waits until they have ended, also those that their owners are closing: what they have

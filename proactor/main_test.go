@@ -1,17 +1,15 @@
 package proactor
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
-	"github.com/ouro-io/ouro/uring"
+	"github.com/ouro-io/ouro/internal/denytest"
 )
 
 func TestMain(m *testing.M) {
@@ -53,10 +51,10 @@ func openFiles(kind string) int {
 // skipWithout skips where the kernel has no io_uring; anything else that keeps a backend from starting is a failure
 // of the test that wanted it.
 func skipWithout(t *testing.T, b Backend) {
-	if b != IOUring || os.Getenv("OURO_REQUIRE_URING") != "" {
+	if b != IOUring {
 		return
 	}
-	if err := uring.Available(); errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EPERM) {
+	if err := denytest.NoRing(); err != nil {
 		t.Skip(err)
 	}
 }

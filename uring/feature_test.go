@@ -103,6 +103,11 @@ func TestProbesAgreeWithTheVersion(t *testing.T) {
 	}
 	running := version(t, release)
 	optional := map[string]bool{"register.NAPI": true, "use.futex": true, "op.RECV_ZC": true, "op.EPOLL_WAIT": true}
+	// 5.10.162 and later have the io_uring of 5.15, as far as it lives in that subsystem.
+	newest := running
+	if running == version(t, "5.10") {
+		newest = version(t, "5.15")
+	}
 	for _, f := range ProbeFeatures() {
 		if f.State == Unknown {
 			t.Logf("%s is not known: %s", f.Name, f.Detail)
@@ -110,7 +115,7 @@ func TestProbesAgreeWithTheVersion(t *testing.T) {
 		}
 		due := running >= version(t, f.FirstKernel)
 		if f.State == Yes {
-			require.True(t, due, "%s on %s, the table says %s", f.Name, release, f.FirstKernel)
+			require.True(t, newest >= version(t, f.FirstKernel), "%s on %s, the table says %s", f.Name, release, f.FirstKernel)
 		} else if !optional[f.Name] {
 			require.False(t, due, "%s is missing on %s, the table says %s: %s", f.Name, release, f.FirstKernel, f.Detail)
 		}

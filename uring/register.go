@@ -73,6 +73,9 @@ func AllowOp(op uint8) Restriction { return Restriction{restrictionSQEOp, op} }
 // AllowRegister permits an opcode of io_uring_register(2).
 func AllowRegister(op uint8) Restriction { return Restriction{restrictionRegisterOp, op} }
 
+// AllowUnregisterBufRing permits BufRing.Close, which is a registration too.
+func AllowUnregisterBufRing() Restriction { return AllowRegister(unregisterPbufRing) }
+
 // AllowSQEFlags permits SQE flags.
 func AllowSQEFlags(flags uint8) Restriction { return Restriction{restrictionFlagsAllowed, flags} }
 

@@ -112,7 +112,7 @@ func ReadFile(a Args, open func(*os.File) func(p []byte, off int64) (int, error)
 		return Result{}, err
 	}
 	defer f.Close()
-	r, err := Measure(fa.Depth, fa.Warmup, fa.Window, func(f func()) { go f() }, func(m *Meter, t *Tally, i int) error {
+	r, err := Measure(fa.Depth, fa.Warmup, fa.Window, func(f func()) error { go f(); return nil }, func(m *Meter, t *Tally, i int) error {
 		return fa.Loop(m, t, i, open(f))
 	})
 	r.Bytes = r.Requests * uint64(fa.Size)

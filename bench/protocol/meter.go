@@ -34,9 +34,9 @@ func (m *Meter) Done(t *Tally, start int64) bool {
 	return !m.stop.Load()
 }
 
-// Measure runs n readers, each in a goroutine that spawn starts, for warm-up and window, and sums up. CPU time is the
+// Measure runs n readers, each in a goroutine or coroutine that spawn starts, for warm-up and window, and sums up. CPU time is the
 // process's own.
-func Measure(n int, warmup, window time.Duration, spawn func(func()), reader func(m *Meter, t *Tally, i int) error) (Result, error) {
+func Measure(n int, warmup, window time.Duration, spawn func(func()) error, reader func(m *Meter, t *Tally, i int) error) (Result, error) {
 	m := &Meter{base: time.Now()}
 	tallies := make([]Tally, n)
 	errs := make([]error, n)
@@ -44,11 +44,14 @@ func Measure(n int, warmup, window time.Duration, spawn func(func()), reader fun
 	wg.Add(n)
 	for i := range n {
 		tallies[i].hist = NewHistogram()
-		spawn(func() {
+		err := spawn(func() {
 			defer wg.Done()
 			errs[i] = reader(m, &tallies[i], i)
 			m.stop.CompareAndSwap(false, errs[i] != nil)
 		})
+		if err != nil {
+			return Result{}, err
+		}
 	}
 	time.Sleep(warmup)
 	before, err := Rusage()

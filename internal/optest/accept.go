@@ -44,12 +44,10 @@ func acceptAll(r *rig) {
 	}
 	r.until("all connections", func() bool { return len(*got) == 50 })
 	for _, fd := range *got {
-		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+		flags, closeOnExec, err := r.sys.Flags(fd)
 		r.NoError(err)
 		r.NotZero(flags&unix.O_NONBLOCK, "file mode")
-		flags, err = unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-		r.NoError(err)
-		r.Equal(unix.FD_CLOEXEC, flags, "close-on-exec")
+		r.True(closeOnExec, "close-on-exec")
 	}
 	r.Equal(told{errno: syscall.ECANCELED}, w.stop())
 }
@@ -80,36 +78,11 @@ func acceptEMFILE(r *rig) {
 	r.b.Cancel(&w.Op)
 	r.Equal(told{errno: syscall.ECANCELED}, w.end())
 	r.dial(sa)
-	r.exhausted(func() {
+	r.sys.Exhausted(r.t, func() {
 		r.Equal(told{errno: syscall.EMFILE}, r.submit(w).end())
 		r.Equal(told{errno: syscall.EMFILE}, r.submit(w).end())
 	})
 	r.Len(*got, 1)
 	r.submit(w)
 	r.until("the second connection", func() bool { return len(*got) == 2 })
-}
-
-// exhausted calls f while the process may open no more descriptors.
-func (r *rig) exhausted(f func()) {
-	var was unix.Rlimit
-	r.NoError(unix.Getrlimit(unix.RLIMIT_NOFILE, &was))
-	// A new descriptor takes the lowest free number, so all below the limit must be in use.
-	fill, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 0)
-	r.NoError(err)
-	filled := []int{fill}
-	defer func() {
-		for _, fd := range filled {
-			unix.Close(fd)
-		}
-	}()
-	for n := countFDs(r.t) + 64; fill < n; {
-		fill, err = unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 0)
-		r.NoError(err)
-		filled = append(filled, fill)
-	}
-	less := was
-	less.Cur = uint64(fill + 1)
-	r.NoError(unix.Setrlimit(unix.RLIMIT_NOFILE, &less))
-	defer func() { r.NoError(unix.Setrlimit(unix.RLIMIT_NOFILE, &was)) }()
-	f()
 }

@@ -25,7 +25,7 @@ func (r *rig) connect(fd int, sa *unix.SockaddrInet4) *watched {
 
 func (r *rig) acceptPlain(l int) int {
 	for {
-		fd, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC)
+		fd, err := r.sys.Accept(l, unix.SOCK_CLOEXEC)
 		if err == unix.EAGAIN || err == unix.EINTR {
 			continue
 		}

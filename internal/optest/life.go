@@ -163,7 +163,7 @@ func duplicate(r *rig) {
 		fd, peer := r.pair()
 		w := r.submit(r.op(op.Recv, fd))
 		r.idle()
-		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		dup, err := r.sys.Dup(fd)
 		r.NoError(err)
 		r.own(dup)
 		w.stop()

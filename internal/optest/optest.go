@@ -40,7 +40,11 @@ func Run(t *testing.T, make New) {
 		t.Run(g.name, func(t *testing.T) {
 			for _, c := range g.checks {
 				t.Run(c.name, func(t *testing.T) {
-					c.run(newRig(t, make, c.pool))
+					r := newRig(t, make, c.pool)
+					if why := r.sys.Lacks(g.name + "/" + c.name); why != "" {
+						t.Skip(why)
+					}
+					c.run(r)
 				})
 			}
 		})

@@ -64,7 +64,7 @@ func pollBeside(r *rig) {
 	r.Equal(told{result: unix.EPOLLOUT}, r.poll(fd, unix.EPOLLOUT).end())
 	p := r.poll(fd, unix.EPOLLRDHUP)
 	r.stillFlying(p)
-	r.NoError(unix.Shutdown(peer, unix.SHUT_WR))
+	r.NoError(r.sys.Shutdown(peer, unix.SHUT_WR))
 	r.Equal(told{result: unix.EPOLLRDHUP}, p.end())
 	r.Equal(told{}, w.end())
 }
@@ -84,6 +84,6 @@ func pollOnly(r *rig) {
 	w := r.poll(fd, unix.EPOLLRDHUP)
 	r.write(peer, []byte("x"))
 	r.stillFlying(w)
-	r.NoError(unix.Shutdown(peer, unix.SHUT_WR))
+	r.NoError(r.sys.Shutdown(peer, unix.SHUT_WR))
 	r.Equal(told{result: unix.EPOLLRDHUP}, w.end())
 }

@@ -96,7 +96,7 @@ func recvHalfClose(r *rig) {
 	fd, peer := r.pair()
 	w := r.submit(r.op(op.Recv, fd))
 	r.write(peer, []byte("question"))
-	r.NoError(unix.Shutdown(peer, unix.SHUT_WR))
+	r.NoError(r.sys.Shutdown(peer, unix.SHUT_WR))
 	r.Equal(told{}, w.end())
 	r.Equal("question", string(w.data))
 	s := r.op(op.Send, fd)
@@ -129,7 +129,7 @@ func recvUrgent(r *rig) {
 	w := r.submit(r.op(op.Recv, fd))
 	r.idle()
 	r.write(peer, []byte("before"))
-	r.NoError(unix.Sendto(peer, []byte("!"), unix.MSG_OOB, nil))
+	r.NoError(r.sys.Urgent(peer, '!'))
 	r.write(peer, []byte("behind"))
 	r.until("what stands around the mark", func() bool { return len(w.data) == 12 })
 	r.Equal("beforebehind", string(w.data))
@@ -151,8 +151,8 @@ func recvUnix(r *rig) {
 }
 
 func recvPipe(r *rig) {
-	p := make([]int, 2)
-	r.NoError(unix.Pipe2(p, unix.O_CLOEXEC|r.b.FileFlags()))
+	p, err := r.sys.Pipe(r.b.FileFlags())
+	r.NoError(err)
 	r.own(p[0])
 	r.own(p[1])
 	w := r.submit(r.op(op.Recv, p[0]))
@@ -190,7 +190,7 @@ func recvBesideSend(r *rig) {
 // drain reads what is there.
 func (r *rig) drain(fd int) []byte {
 	p := make([]byte, 1<<20)
-	n, _, err := unix.Recvfrom(fd, p, unix.MSG_DONTWAIT)
+	n, err := r.sys.Receive(fd, p)
 	if err != nil {
 		r.ErrorIs(err, unix.EAGAIN)
 		return nil

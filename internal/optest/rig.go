@@ -12,7 +12,6 @@ import (
 	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/internal/op"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 // hangs is how long something may take that the contract says will happen.
@@ -25,6 +24,7 @@ type rig struct {
 	t      testing.TB
 	make   New
 	b      op.Backend
+	sys    Sockets
 	fds    map[int]bool
 	before int
 }
@@ -35,6 +35,7 @@ func newRig(t testing.TB, make New, pool buffers.GroupConfig) *rig {
 	// Registered first, so that it runs after what the constructor registers; the backend is closed before both.
 	t.Cleanup(r.checkFDs)
 	r.b = make(t, pool)
+	r.sys = socketsOf(r.b)
 	t.Cleanup(r.tearDown)
 	return r
 }
@@ -42,7 +43,7 @@ func newRig(t testing.TB, make New, pool buffers.GroupConfig) *rig {
 func (r *rig) tearDown() {
 	err := r.b.Close()
 	for fd := range r.fds {
-		unix.Close(fd)
+		r.sys.Close(fd)
 	}
 	if r.t.Failed() {
 		return

@@ -84,7 +84,7 @@ func sendResetWaiting(r *rig) {
 
 func sendShutdown(r *rig) {
 	fd, _ := r.pair()
-	r.NoError(unix.Shutdown(fd, unix.SHUT_WR))
+	r.NoError(r.sys.Shutdown(fd, unix.SHUT_WR))
 	r.Equal(told{errno: syscall.EPIPE}, r.send(fd, []byte("x")).end())
 }
 

@@ -20,34 +20,32 @@ func (r *rig) own(fd int) int {
 func (r *rig) close(fd int) {
 	r.True(r.fds[fd], "descriptor %d is not open", fd)
 	delete(r.fds, fd)
-	r.NoError(unix.Close(fd))
+	r.NoError(r.sys.Close(fd))
 }
 
 // reset closes fd so that its peer is reset.
 func (r *rig) reset(fd int) {
-	r.NoError(unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+	r.NoError(r.sys.CloseResets(fd))
 	r.close(fd)
 }
 
 // socket makes a TCP socket in the backend's mode.
 func (r *rig) socket() int {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|r.b.FileFlags(), 0)
+	fd, err := r.sys.Socket(r.b.FileFlags())
 	r.NoError(err)
 	return r.own(fd)
 }
 
 // plain makes a blocking TCP socket for the peer's side.
 func (r *rig) plain() int {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := r.sys.Socket(0)
 	r.NoError(err)
 	return r.own(fd)
 }
 
 // guard makes reads and writes of a blocking socket fail after a while instead of hanging.
 func (r *rig) guard(fd int) {
-	tv := unix.NsecToTimeval(int64(hangs))
-	r.NoError(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
-	r.NoError(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv))
+	r.NoError(r.sys.Guard(fd))
 }
 
 var loopback = &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
@@ -55,22 +53,22 @@ var loopback = &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
 // listen makes a listener in the backend's mode and returns its address too.
 func (r *rig) listen() (int, *unix.SockaddrInet4) {
 	fd := r.socket()
-	r.NoError(unix.Bind(fd, loopback))
-	r.NoError(unix.Listen(fd, 128))
+	r.NoError(r.sys.Bind(fd, loopback))
+	r.NoError(r.sys.Listen(fd, 128))
 	return fd, r.addrOf(fd)
 }
 
 func (r *rig) addrOf(fd int) *unix.SockaddrInet4 {
-	sa, err := unix.Getsockname(fd)
+	sa, err := r.sys.Name(fd)
 	r.NoError(err)
-	return sa.(*unix.SockaddrInet4)
+	return sa
 }
 
 // dial connects a plain socket to sa. It is guarded only then: with a time limit the kernel does not restart a connect
 // that the Go runtime's signals interrupt.
-func (r *rig) dial(sa unix.Sockaddr) int {
+func (r *rig) dial(sa *unix.SockaddrInet4) int {
 	fd := r.plain()
-	r.NoError(unix.Connect(fd, sa))
+	r.NoError(r.sys.Connect(fd, sa))
 	r.guard(fd)
 	return fd
 }
@@ -78,22 +76,22 @@ func (r *rig) dial(sa unix.Sockaddr) int {
 // pair makes a connection: fd non-blocking, as connections are, peer blocking.
 func (r *rig) pair() (fd, peer int) {
 	l := r.plain()
-	r.NoError(unix.Bind(l, loopback))
-	r.NoError(unix.Listen(l, 1))
+	r.NoError(r.sys.Bind(l, loopback))
+	r.NoError(r.sys.Listen(l, 1))
 	peer = r.dial(r.addrOf(l))
-	fd, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+	fd, err := r.sys.Accept(l, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 	r.NoError(err)
 	r.close(l)
-	r.NoError(unix.SetsockoptInt(peer, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1))
+	r.NoError(r.sys.NoDelay(peer))
 	return r.own(fd), peer
 }
 
 // pairAt makes a connection with fd under the number given, which must be free.
 func (r *rig) pairAt(number int) (peer int) {
 	// Taken first, so that nothing else gets it.
-	r.NoError(unix.Dup3(0, number, unix.O_CLOEXEC))
+	r.NoError(r.sys.Reserve(number))
 	fd, peer := r.pair()
-	r.NoError(unix.Dup3(fd, number, unix.O_CLOEXEC))
+	r.NoError(r.sys.Dup3(fd, number))
 	r.close(fd)
 	r.own(number)
 	return peer
@@ -112,7 +110,7 @@ func raw(sa *unix.SockaddrInet4) []byte {
 func (r *rig) write(fd int, p []byte) {
 	r.t.Helper()
 	for len(p) > 0 {
-		n, err := unix.Write(fd, p)
+		n, err := r.sys.Write(fd, p)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -125,7 +123,7 @@ func (r *rig) write(fd int, p []byte) {
 func (r *rig) read(fd, n int) []byte {
 	r.t.Helper()
 	p := make([]byte, n)
-	_, err := io.ReadFull(fdReader(fd), p)
+	_, err := io.ReadFull(fdReader{r.sys, fd}, p)
 	r.NoError(err)
 	return p
 }
@@ -133,16 +131,19 @@ func (r *rig) read(fd, n int) []byte {
 // readAll receives up to the end of file.
 func (r *rig) readAll(fd int) []byte {
 	r.t.Helper()
-	p, err := io.ReadAll(fdReader(fd))
+	p, err := io.ReadAll(fdReader{r.sys, fd})
 	r.NoError(err)
 	return p
 }
 
-type fdReader int
+type fdReader struct {
+	sys Sockets
+	fd  int
+}
 
-func (fd fdReader) Read(p []byte) (int, error) {
+func (r fdReader) Read(p []byte) (int, error) {
 	for {
-		n, err := unix.Read(int(fd), p)
+		n, err := r.sys.Read(r.fd, p)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}

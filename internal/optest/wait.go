@@ -5,6 +5,7 @@ package optest
 import (
 	"sync"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"github.com/ouro-io/ouro/internal/op"
@@ -86,7 +87,11 @@ func wakeDuring(r *rig) {
 // wakeStress: other goroutines leave a note and wake; the worker waits without limit until it has read every note. A
 // lost wake-up stops it for good.
 func wakeStress(r *rig) {
-	const wakers, notes = 4, 500
+	const wakers = 4
+	notes := 500
+	if testing.Short() {
+		notes = 50 // an emulated machine takes tens of milliseconds for a note
+	}
 	var left, read atomic.Int64
 	var wg sync.WaitGroup
 	for range wakers {
@@ -102,7 +107,7 @@ func wakeStress(r *rig) {
 		})
 	}
 	r.guarded("waiting for notes", func() {
-		for read.Load() < wakers*notes {
+		for read.Load() < int64(wakers*notes) {
 			_, err := r.b.Poll(-1)
 			r.NoError(err)
 			read.Store(left.Load())

@@ -25,6 +25,8 @@ type Backend struct {
 	bufRing *uring.BufRing
 	group   *buffers.Group
 	table   op.Table
+	// restrict is what the ring is restricted to.
+	restrict Restrict
 	// armedBy holds, by slot, the thread that a multishot was armed on, 0 while that is not known or once its end was
 	// asked for; fresh lists the slots of those that wait in the submission queue.
 	armedBy []int32
@@ -71,7 +73,7 @@ func New(c Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{wakeFD: -1, idleAfter: c.IdleAfter, tick: uring.TimespecOf(c.IdleAfter)}
+	b := &Backend{wakeFD: -1, restrict: c.Restrict, idleAfter: c.IdleAfter, tick: uring.TimespecOf(c.IdleAfter)}
 	if err := b.open(c); err != nil {
 		b.release()
 		return nil, err
@@ -100,7 +102,7 @@ func (b *Backend) open(c Config) (err error) {
 	if b.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return fmt.Errorf("eventfd: %w", err)
 	}
-	return nil
+	return enable(b.ring, c.Restrict)
 }
 
 // Submit prepares o; the next Poll, or a full submission queue, tells the kernel.
@@ -110,6 +112,9 @@ func (b *Backend) Submit(o *op.Op) error {
 	}
 	if !known(o.Kind) {
 		return fmt.Errorf("ringbackend: operation of kind %d: %w", o.Kind, syscall.EINVAL)
+	}
+	if !b.restrict.permits(o.Kind) {
+		return refusal(o.Kind)
 	}
 	sqe := b.sqe()
 	if b.broken != nil {

@@ -1,9 +1,7 @@
 package ringbackend
 
 import (
-	"errors"
 	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -11,9 +9,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/internal/denytest"
 	"github.com/ouro-io/ouro/internal/op"
 	"github.com/ouro-io/ouro/internal/optest"
-	"github.com/ouro-io/ouro/uring"
 )
 
 func TestMain(m *testing.M) {
@@ -46,7 +44,7 @@ func openFiles() int {
 
 // open makes a backend, and skips only where the kernel really has no io_uring.
 func open(t testing.TB, c Config) *Backend {
-	if err := uring.Available(); errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EPERM) {
+	if err := denytest.NoRing(); err != nil {
 		t.Skip(err)
 	}
 	b, err := New(c)

@@ -24,6 +24,8 @@ type Config struct {
 	// files that cannot be done without waiting (io_uring_register(2), IORING_REGISTER_IOWQ_MAX_WORKERS; what is more
 	// waits). Default 32, at most 1024.
 	FileThreads int
+	// Restrict says what the kernel lets the ring do. Default RestrictUsed.
+	Restrict Restrict
 	// IdleAfter is how long a worker with nothing to do waits inside io_uring_enter, once to twice, before it waits in
 	// the Go runtime's poller and gives its P back; also how often a busy one lets others have its P. Default 1 ms, 100 µs
 	// to 10 ms.
@@ -60,6 +62,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("ringbackend: CQEntries is %d, less than Entries %d", c.CQEntries, c.Entries)
 	case c.FileThreads < 1 || c.FileThreads > maxFiles:
 		return c, fmt.Errorf("ringbackend: FileThreads is %d, must be 1 to %d, or 0 for %d", c.FileThreads, maxFiles, defaultFiles)
+	case c.Restrict >= restrictCount:
+		return c, fmt.Errorf("ringbackend: Restrict is %d, use RestrictUsed, RestrictSockets or RestrictNone", c.Restrict)
 	case c.IdleAfter < minIdleAfter || c.IdleAfter > maxIdleAfter:
 		return c, fmt.Errorf("ringbackend: IdleAfter is %v, must be from %v to %v, or 0", c.IdleAfter, minIdleAfter, maxIdleAfter)
 	}
@@ -77,6 +81,9 @@ const (
 // setup walks down the ladder: without the optional flag, then smaller while the memory limit refuses.
 func setup(c Config) (*uring.Ring, error) {
 	flags := baseFlags | uring.SetupNoSQArray
+	if c.Restrict != RestrictNone {
+		flags |= uring.SetupRDisabled // until enable
+	}
 	entries, cq := c.Entries, c.CQEntries
 	for tries := 0; ; {
 		r, err := uring.Setup(uring.Params{Entries: entries, CQEntries: cq, Flags: flags})

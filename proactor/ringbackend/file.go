@@ -5,6 +5,9 @@ import (
 	"github.com/ouro-io/ouro/uring"
 )
 
+// onFile reports whether k is one of prepareFile's.
+func onFile(k op.Kind) bool { return k >= op.Read && k <= op.Fsync }
+
 // prepareFile translates the operations on files. What the kernel cannot do without waiting it hands to its own worker
 // threads, whose number Config.FileThreads bounds.
 func prepareFile(s *uring.SQE, o *op.Op) {

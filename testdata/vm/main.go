@@ -39,6 +39,8 @@ type options struct {
 	markdown string
 	limit    time.Duration
 	verbose  bool
+	cpus     int
+	full     bool
 	console  bool
 	keep     string
 }
@@ -65,7 +67,9 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.cache, "cache", "", "folder for kernels (default: ouro-vm in the user's cache folder)")
 	f.StringVar(&o.markdown, "markdown", "", "write a table of the results to this file")
 	f.StringVar(&o.keep, "keep", "", "keep the output of every step in this folder")
-	f.DurationVar(&o.limit, "timeout", 15*time.Minute, "how long one kernel may take")
+	f.DurationVar(&o.limit, "timeout", 30*time.Minute, "how long one kernel may take")
+	f.IntVar(&o.cpus, "cpus", 0, "virtual CPUs (default 2)")
+	f.BoolVar(&o.full, "full", false, "run all tests of each package, not only those that a kernel makes a difference to")
 	f.BoolVar(&o.verbose, "v", false, "print the output of passed steps too")
 	f.BoolVar(&o.console, "console", false, "print the guest's console")
 	if err := f.Parse(args); err != nil {
@@ -140,13 +144,13 @@ func check(ctx context.Context, o options, b *builder, version string) verdict {
 		return v
 	}
 	v.kernel = k
-	p, files, err := b.plan(ctx, k, o.only)
+	p, files, err := b.plan(ctx, k, o.only, o.full)
 	if err != nil {
 		v.err = err
 		return v
 	}
 	log("booting %s: %d steps", k.Release, len(p.Steps))
-	m := vm.Machine{Kernel: k, Limit: o.limit, Line: func(s string) {
+	m := vm.Machine{Kernel: k, CPUs: o.cpus, Limit: o.limit, Line: func(s string) {
 		if strings.HasPrefix(s, "end ") || strings.HasPrefix(s, "note ") {
 			log("%s", s)
 		}

@@ -54,7 +54,7 @@ func own(name, about string, env []string, serve map[protocol.Role]func(*protoco
 
 // All lists the contestants in the order of the tables.
 func All() []*Contestant {
-	return slices.Concat([]*Contestant{std(Baseline), std(Twin)}, ouro(), web(), patterns(), rivals(), limits())
+	return slices.Concat([]*Contestant{std(Baseline), std(Twin)}, ouro(), files(), web(), patterns(), rivals(), limits())
 }
 
 // Find returns the contestant called name.

@@ -29,6 +29,10 @@ func All() []Pattern {
 			Asks: "Is it high-concurrency I/O where every byte and every microsecond counts?"},
 		{Name: "coroutines", About: "blocking code on the engine's coroutines (net.Serve)", Serve: serveCoroutines,
 			Asks: "Is it high-concurrency I/O that you want to read like blocking code?"},
+		{Name: "csp", About: "channels of what arrives and what is to be sent (csp.FromConn, csp.ToConn)", Serve: serveCSP,
+			Asks: "Do stages of one program pass messages to each other?"},
+		{Name: "futures", About: "each echo a future: read, then write (future.Go, future.Then)", Serve: serveFutures,
+			Asks: "Are there many results to wait for at once, to combine, to time out or to retry?"},
 		{Name: "goroutines", About: "a goroutine per connection (package net's own way)", Serve: serveGoroutines,
 			Asks: "Does the work behind a request outweigh the I/O?"},
 	}

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ouro-io/ouro/bench/internal/load"
 	"github.com/ouro-io/ouro/bench/internal/suite"
@@ -117,6 +118,36 @@ func quantile(q float64) func(suite.Sample) (float64, bool) {
 
 func kernelPerConn(s suite.Sample) (float64, bool) {
 	return ratio(float64(s.Result.KernelBytes), float64(s.Result.TotalRequests)-1)
+}
+
+// long is the metric's title written out, for charts.
+func (m Metric) long() string {
+	switch {
+	case strings.HasPrefix(m.Title, "CPU/"):
+		return "Server CPU per " + strings.Replace(strings.TrimPrefix(m.Title, "CPU/"), "req", "request", 1)
+	case m.Title == "req/s":
+		return "Requests per second"
+	case m.Title == "PSS/conn":
+		return "Process memory per connection"
+	}
+	return strings.ToUpper(m.Title[:1]) + m.Title[1:]
+}
+
+// unit is one of those that the charts know.
+func (m Metric) unit() string {
+	switch {
+	case strings.HasPrefix(m.Key, "bytesPerSecond"):
+		return "byterate"
+	case strings.HasSuffix(m.Key, "PerSecond"):
+		return "rate"
+	case strings.Contains(strings.ToLower(m.Key), "bytes"):
+		return "bytes"
+	case strings.Contains(m.Key, "Ns"):
+		return "ns"
+	case strings.HasSuffix(m.Key, "Share"):
+		return "share"
+	}
+	return "count"
 }
 
 func ratio(a, b float64) (float64, bool) {

@@ -84,10 +84,10 @@ func TestTextLinesUp(t *testing.T) {
 	require.NoError(t, WriteText(&b, tables))
 	want := `
 echo · 64 connections, 64 B · sep: server and load have a CPU each
-  server      CPU/req  × std    (min–max)  × C  req/s  × std    (min–max)      p50      p99  × std  (min–max)  ctx/req  sys/req
-  std        10.00 µs                            1000                      1.00 µs  2.00 µs                       0.00        –
-  std-again  10.00 µs   1.00    1.00–1.00        1000   1.00    1.00–1.00  1.00 µs  2.00 µs   1.00  1.00–1.00     0.00        –
-  gnet         123 µs  12.35  12.35–12.35       50000  50.00  50.00–50.00  1.00 µs  2.00 µs   1.00  1.00–1.00     0.00        –
+  server      CPU/req  × std    (min–max)  req/s  × std    (min–max)      p50      p99  × std  (min–max)  ctx/req  sys/req
+  std        10.00 µs                       1000                      1.00 µs  2.00 µs                       0.00        –
+  std-again  10.00 µs   1.00    1.00–1.00   1000   1.00    1.00–1.00  1.00 µs  2.00 µs   1.00  1.00–1.00     0.00        –
+  gnet         123 µs  12.35  12.35–12.35  50000  50.00  50.00–50.00  1.00 µs  2.00 µs   1.00  1.00–1.00     0.00        –
   noise (std against itself): CPU/req ±0 %, req/s ±0 %, p99 ±0 %; smaller differences say nothing
   the load generator was busy (share of its CPU), so throughput may be its limit: std 70 %, std-again 70 %, gnet 70 %
 `

@@ -37,7 +37,7 @@ func writeTable(b *strings.Builder, t Table) {
 			grid = append(grid, cells(metrics, r))
 		}
 	}
-	writeGrid(b, grid)
+	writeGrid(b, filled(grid))
 	if n := noise(t, metrics); n != "" {
 		notes = append(notes, n)
 	}
@@ -56,6 +56,11 @@ func Title(c suite.Cell) string {
 
 // Condition describes a cell without its scenario.
 func Condition(c suite.Cell) string {
+	return condition(c) + " · " + where[c.Mode]
+}
+
+// condition does so without the mode.
+func condition(c suite.Cell) string {
 	s, err := suite.Find(c.Scenario)
 	if err != nil {
 		return ""
@@ -82,7 +87,7 @@ func Condition(c suite.Cell) string {
 			add("%d in flight", c.Pipeline)
 		}
 	}
-	return strings.Join(what, ", ") + " · " + where[c.Mode]
+	return strings.Join(what, ", ")
 }
 
 var where = map[suite.Mode]string{
@@ -146,6 +151,24 @@ func extremes(s *Spread) string {
 		return ""
 	}
 	return fmt.Sprintf("%.2f–%.2f", s.Min, s.Max)
+}
+
+// filled leaves out columns that nobody has anything in.
+func filled(grid [][]string) [][]string {
+	out := make([][]string, len(grid))
+	for col := range grid[0] {
+		empty := len(grid) > 1
+		for _, row := range grid[1:] {
+			empty = empty && row[col] == ""
+		}
+		if empty {
+			continue
+		}
+		for i, row := range grid {
+			out[i] = append(out[i], row[col])
+		}
+	}
+	return out
 }
 
 // writeGrid aligns the first column left and the others right.

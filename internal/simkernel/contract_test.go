@@ -1,0 +1,56 @@
+//go:build linux
+
+package simkernel
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/internal/op"
+	"github.com/ouro-io/ouro/internal/optest"
+)
+
+// TestContract runs the suite of all backends: on a dull kernel, and on those that do what a kernel may at any time. EINTR
+// is left out: the suite submits again after it, though a cancel may have come in between.
+func TestContract(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		kernel  Config
+		backend BackendConfig
+	}{
+		{name: "dull"},
+		{name: "dull reactor", backend: BackendConfig{Reactor: true}},
+		{name: "short queue", backend: BackendConfig{CQEntries: 3}},
+		{name: "any order", kernel: Config{Chooser: newDice(1)}},
+		{name: "any order, reactor", kernel: Config{Chooser: newDice(2)}, backend: BackendConfig{Reactor: true}},
+		{name: "lazy", kernel: Config{Chooser: newDice(3), Faults: Faults{Orphan: 50, End: 100, Late: 300, Stale: 50}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.kernel.Watch = true
+			kernels := map[testing.TB]*Kernel{} // the backends of one check share a kernel
+			optest.Run(t, func(t testing.TB, b buffers.GroupConfig) op.Backend {
+				k := kernels[t]
+				if k == nil {
+					k = New(c.kernel)
+					kernels[t] = k
+					t.Cleanup(func() { require.Empty(t, k.Violations()) })
+				}
+				c.backend.Buffers = b
+				return newTested(t, k, c.backend)
+			})
+		})
+	}
+}
+
+// tested is a Backend that brings its own system calls.
+type tested struct{ *Backend }
+
+func newTested(t testing.TB, k *Kernel, c BackendConfig) op.Backend {
+	b, err := k.NewBackend(c)
+	require.NoError(t, err)
+	return tested{b}
+}
+
+func (b tested) Sockets() optest.Sockets { return sockets{b.k} }

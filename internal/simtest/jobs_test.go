@@ -1,0 +1,176 @@
+package simtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A job is a range of seeds that a child process runs, in order, up to the first that fails. It keeps the number of the
+// seed that it is at in a file, which tells which one it was when the process dies, and writes a report when it ends.
+type job struct {
+	First uint64
+	Runs  int
+	Dir   string // for at and report
+}
+
+// jobEnv holds the job of a child, as JSON.
+const jobEnv = "OURO_SIM_JOB"
+
+func (j job) at() string     { return filepath.Join(j.Dir, fmt.Sprintf("at-%d", j.First)) }
+func (j job) report() string { return filepath.Join(j.Dir, fmt.Sprintf("report-%d", j.First)) }
+
+// summary adds up runs.
+type summary struct {
+	Runs     int
+	Injected map[string]uint64
+	Failed   bool
+	Seed     uint64
+	Why      string
+}
+
+func (s *summary) add(o summary) {
+	s.Runs += o.Runs
+	if s.Injected == nil {
+		s.Injected = map[string]uint64{}
+	}
+	for k, n := range o.Injected {
+		s.Injected[k] += n
+	}
+}
+
+// addTo adds s to the summary in the file.
+func (s *summary) addTo(path string) error {
+	var sum summary
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(b, &sum)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	sum.add(*s)
+	if b, err = json.MarshalIndent(sum, "", "\t"); err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(b, '\n'), 0o644)
+}
+
+// runJob is the child's part.
+func runJob(t *testing.T) {
+	var j job
+	require.NoError(t, json.Unmarshal([]byte(os.Getenv(jobEnv)), &j))
+	at, err := os.Create(j.at())
+	require.NoError(t, err)
+	defer at.Close()
+	var sum summary
+	for i := range uint64(j.Runs) {
+		seed := j.First + i
+		_, err := at.WriteAt(fmt.Appendf(nil, "%20d", seed), 0)
+		require.NoError(t, err)
+		w := inBubble(t, seeded(seed), false)
+		sum.add(summary{Runs: 1, Injected: w.kernel.Injected()})
+		if w.failure != "" {
+			sum.Failed, sum.Seed, sum.Why = true, seed, w.failure
+			break
+		}
+	}
+	b, err := json.Marshal(sum)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(j.report(), b, 0o644))
+	if sum.Failed {
+		os.Exit(1) // what the run has left behind does not matter
+	}
+}
+
+// bad is a run that fails.
+type bad struct {
+	seed  uint64
+	why   string
+	tape  []uint32
+	path  string
+	trace string
+}
+
+// jobRuns is the number of seeds per child.
+const jobRuns = 2500
+
+// runSeeds has children run the seeds, as many at a time as there are processors, until one fails.
+func runSeeds(t *testing.T, first uint64, runs int) (sum summary, failed *bad) {
+	dir := t.TempDir()
+	todo := make(chan job)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for j := range todo {
+				s, b := runChild(t, j)
+				mu.Lock()
+				sum.add(s)
+				if b != nil && (failed == nil || b.seed < failed.seed) {
+					failed = b
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	per := min(jobRuns, max(1, runs/runtime.GOMAXPROCS(0)))
+	for runs > 0 {
+		mu.Lock()
+		stop := failed != nil
+		mu.Unlock()
+		if stop {
+			break
+		}
+		n := min(runs, per)
+		todo <- job{First: first, Runs: n, Dir: dir}
+		first, runs = first+uint64(n), runs-n
+	}
+	close(todo)
+	wg.Wait()
+	return sum, failed
+}
+
+func runChild(t *testing.T, j job) (s summary, b *bad) {
+	spec, _ := json.Marshal(j)
+	cmd := exec.Command(os.Args[0], "-test.run=^TestSim$", "-test.timeout=10m")
+	cmd.Env = append(os.Environ(), jobEnv+"="+string(spec))
+	out, err := cmd.CombinedOutput()
+	if raw, e := os.ReadFile(j.report()); e == nil {
+		if e := json.Unmarshal(raw, &s); e != nil {
+			t.Errorf("report of a child: %v", e)
+		}
+		if s.Failed {
+			return s, &bad{seed: s.Seed, why: s.Why}
+		}
+	}
+	if err == nil {
+		return s, nil
+	}
+	// It died. Which seed it was at it has left behind.
+	raw, _ := os.ReadFile(j.at())
+	seed, e := strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64)
+	if e != nil {
+		t.Errorf("a child failed before its first run: %v\n%s", err, out)
+		seed = j.First
+	}
+	return s, &bad{seed: seed, why: fmt.Sprintf("the process dies: %v\n%s", err, head(out, 40))}
+}
+
+// head is the first n lines.
+func head(b []byte, n int) string {
+	lines := bytes.SplitN(b, []byte("\n"), n+1)
+	return string(bytes.Join(lines[:min(n, len(lines))], []byte("\n")))
+}

@@ -1,0 +1,120 @@
+package simtest
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	seedsFlag = flag.Int("sim.seeds", 500, "how many seeds TestSim runs")
+	firstFlag = flag.Uint64("sim.first", 0, "the first of them")
+	seedFlag  = flag.Int64("sim.seed", -1, "run this seed only, in this process, and print its trace")
+	tapeFlag  = flag.String("sim.tape", "", "run the tape in this file only, in this process, and print its trace")
+	tableFlag = flag.String("sim.table", "", "add what TestSim has run and injected to this file, as JSON")
+)
+
+// inBubble runs one world in a bubble. What it leaves behind, goroutines that wait for ever, makes the bubble panic.
+func inBubble(t *testing.T, tape *tape, keep bool) (w *world) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.wrong("%v: %s", p, w.waiting())
+		}
+	}()
+	synctest.Test(t, func(*testing.T) {
+		w = &world{}
+		w.simulate(tape, keep)
+	})
+	return w
+}
+
+// TestSim runs random programs, in processes of their own, as a broken engine may end its process or never come to rest.
+// The first seed that fails is made smaller and shown.
+func TestSim(t *testing.T) {
+	switch {
+	case *seedFlag >= 0:
+		tape := seeded(uint64(*seedFlag))
+		if path := os.Getenv(recordEnv); path != "" {
+			var err error
+			tape.file, err = os.Create(path)
+			require.NoError(t, err)
+		}
+		show(t, tape)
+		return
+	case *tapeFlag != "":
+		in, err := readTape(*tapeFlag)
+		require.NoError(t, err)
+		show(t, recorded(in))
+		return
+	case os.Getenv(jobEnv) != "":
+		runJob(t)
+		return
+	}
+	sum, bad := runSeeds(t, *firstFlag, *seedsFlag)
+	t.Logf("%d runs, injected: %v", sum.Runs, sum.Injected)
+	if bad != nil {
+		shrink(t, bad)
+		t.Fatalf("seed %d fails: %s\nrepeat it: go test -run Sim ./internal/simtest -sim.seed=%d\n"+
+			"%d choices are enough: -sim.tape=%s\n%s", bad.seed, bad.why, bad.seed, len(bad.tape), bad.path, bad.trace)
+	}
+	require.Equal(t, *seedsFlag, sum.Runs)
+	if *tableFlag != "" {
+		require.NoError(t, sum.addTo(*tableFlag))
+	}
+}
+
+// show runs one tape and prints what happens.
+func show(t *testing.T, tp *tape) {
+	w := inBubble(t, tp, true)
+	fmt.Println(strings.Join(w.trace, "\n"))
+	t.Logf("%d choices, %d polls, injected: %v", len(tp.log), w.polls, w.kernel.Injected())
+	if w.failure != "" {
+		t.Fatal(w.failure)
+	}
+}
+
+// TestReplay: a run is a function of its tape, to the last choice.
+func TestReplay(t *testing.T) {
+	for seed := range uint64(200) {
+		first := inBubble(t, seeded(seed), true)
+		again := inBubble(t, recorded(first.tape.log), true)
+		for i, line := range first.trace {
+			if i >= len(again.trace) || again.trace[i] != line {
+				t.Fatalf("seed %d is not repeated:\n%s\ninstead of\n%s", seed, strings.Join(again.trace[max(0, i-5):min(len(again.trace), i+5)], "\n"),
+					strings.Join(first.trace[max(0, i-5):min(len(first.trace), i+5)], "\n"))
+			}
+		}
+		require.True(t, slices.Equal(first.tape.log, again.tape.log), "seed %d is not repeated", seed)
+		require.Equal(t, first.kernel.Injected(), again.kernel.Injected(), "seed %d", seed)
+	}
+}
+
+// FuzzSim has the fuzzer write the tape: two bytes to a choice.
+func FuzzSim(f *testing.F) {
+	for seed := range uint64(4) {
+		w := seeded(seed)
+		for range 300 {
+			w.Choose(1 << 16)
+		}
+		b := make([]byte, 0, 600)
+		for _, v := range w.log {
+			b = append(b, byte(v), byte(v>>8))
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		in := make([]uint32, len(b)/2)
+		for i := range in {
+			in[i] = uint32(b[2*i]) | uint32(b[2*i+1])<<8
+		}
+		if w := inBubble(t, recorded(in), false); w.failure != "" {
+			t.Error(w.failure)
+		}
+	})
+}

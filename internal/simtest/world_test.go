@@ -1,0 +1,359 @@
+package simtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/internal/op"
+	"github.com/ouro-io/ouro/internal/simkernel"
+	"github.com/ouro-io/ouro/proactor"
+)
+
+// A world is one run: an engine on a kernel, peers, and what the operator does.
+//
+// Goroutines. The worker's takes all decisions, inside Poll and in the programs, which are coroutines on it. The main one
+// sets up before the first Poll (gate), and then waits for an order, which the worker gives: to shut the engine down. A
+// program on a goroutine of its own acts when the worker tells it to. All others wait meanwhile, so that the fields below
+// need no lock; only the trace and what is wrong have one, for the goroutines that a timer wakes.
+type world struct {
+	tape      *tape
+	kernel    *simkernel.Kernel
+	backend   *gated
+	engine    *proactor.Engine
+	talks     map[uint16]*talk // by the peer's port
+	all       []*talk
+	actors    int
+	accepting bool
+	forced    bool // the operator closes everything
+	broke     bool // the backend broke
+	ending    bool // an order was given
+	orders    chan order
+	counts    map[string]int
+	polls     int
+
+	mu      sync.Mutex
+	failure string
+	keep    bool
+	trace   []string
+	began   time.Time
+}
+
+type order uint8
+
+const (
+	finish   order = iota // everything is done
+	graceful              // shut down, and wait for the programs
+	forced                // shut down at once
+)
+
+func (w *world) note(format string, args ...any) {
+	if !w.keep {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.trace = append(w.trace, fmt.Sprintf("%12v %6d ", time.Since(w.began), len(w.tape.log))+fmt.Sprintf(format, args...))
+}
+
+// wrong notes what must not be. The first counts.
+func (w *world) wrong(format string, args ...any) {
+	w.note("WRONG: "+format, args...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failure == "" {
+		w.failure = fmt.Sprintf(format, args...)
+	}
+}
+
+func (w *world) tally(what string) { w.counts[what]++ }
+
+// gated is the worker's backend: it waits until the world is set up, and watches over the run.
+type gated struct {
+	*simkernel.Backend
+	w    *world
+	gate chan struct{}
+}
+
+// endlessSteps is the same for what happens in the world.
+const endlessSteps = 1_000_000
+
+// endlessPolls is the number of Polls after which a run is taken for one that never ends.
+const endlessPolls = 50_000
+
+func (g *gated) Poll(wait time.Duration) (int, error) {
+	<-g.gate
+	w := g.w
+	synctest.Wait()
+	if w.ending && w.engine.Stats().Conns == 0 {
+		w.hold(true)
+	}
+	if w.polls++; w.polls == endlessPolls {
+		w.wrong("the run does not end: %s", w.waiting())
+	}
+	n, err := 0, error(nil)
+	if w.polls >= endlessPolls || w.stuck() {
+		err = errors.New("the run is given up")
+	} else {
+		n, err = g.Backend.Poll(wait)
+	}
+	if errors.Is(err, simkernel.ErrEndless) {
+		w.wrong("the run does not end: %s", w.waiting())
+	}
+	if err != nil && !w.broke {
+		w.note("the backend breaks: %v", err)
+		w.broke = true
+		w.command(finish)
+	}
+	return n, err
+}
+
+// Close is the end of the worker.
+func (g *gated) Close() error {
+	g.w.hold(true)
+	return g.Backend.Close()
+}
+
+// hold stops the world while the worker and the shutdown, on the main goroutine, end together and in no fixed order:
+// nothing may be decided then.
+func (w *world) hold(on bool) {
+	w.tape.held = on
+	w.kernel.Freeze(on)
+}
+
+func (w *world) stuck() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.HasPrefix(w.failure, lost)
+}
+
+const lost = "nothing can happen any more"
+
+// idle is told that nothing can happen but by time, and not even that if unlimited.
+func (w *world) idle(unlimited bool) bool {
+	synctest.Wait()
+	switch {
+	case w.finished():
+		w.command(finish)
+	case unlimited && !w.stuck():
+		w.wrong("%s, but there is work left: %s", lost, w.waiting())
+		w.backend.Wake()
+		return true
+	}
+	return false
+}
+
+func (w *world) command(o order) {
+	if w.ending {
+		return
+	}
+	w.ending = true
+	if o == finish {
+		w.hold(true)
+	}
+	w.orders <- o
+}
+
+// finished reports whether all peers and all programs have ended.
+func (w *world) finished() bool {
+	for _, t := range w.all {
+		if !t.peer.closed || t.started && !t.over || t.running > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// waiting describes what has not ended.
+func (w *world) waiting() string {
+	var s []string
+	for _, t := range w.all {
+		if !t.peer.closed || t.started && !t.over || t.running > 0 {
+			s = append(s, fmt.Sprintf("talk %d (%v): peer closed %v, sent %d of %d, got %d; program started %v, over %v, running %d, got %d, wrote %d+%d",
+				t.id, t.role, t.peer.closed, t.cSent, t.peer.total, t.cGot, t.started, t.over, t.running, t.sGot, t.sSent, t.sending))
+		}
+	}
+	return strings.Join(s, "; ")
+}
+
+// An operator shuts the engine down in the middle of everything. Where he closes everything at once he stops accepting
+// before: Shutdown would wait for that, and then close connections while the worker goes on already.
+type operator struct {
+	w       *world
+	after   int
+	o       order
+	stop    func()
+	waits   bool // for stop
+	stopped bool
+}
+
+func (p *operator) Ready() bool {
+	synctest.Wait()
+	return !p.w.ending && (!p.waits || p.stopped)
+}
+
+func (p *operator) Step() {
+	if p.after--; p.after > 0 {
+		return
+	}
+	w := p.w
+	w.accepting = false
+	if p.o == forced && !p.waits {
+		p.waits = true
+		go func() {
+			p.stop()
+			p.stopped = true
+		}()
+		synctest.Wait()
+		return
+	}
+	w.note("the operator shuts down (%d)", p.o)
+	w.forced = p.o == forced
+	w.command(p.o)
+	synctest.Wait() // until the shutdown waits for the worker
+}
+
+// clock is the bubble's.
+type clock struct{ zero time.Time }
+
+func (c clock) Now() int64            { return int64(time.Since(c.zero)) + 1 }
+func (c clock) Sleep(d time.Duration) { time.Sleep(d) }
+
+// pick chooses one of the values; the first is the dullest.
+func pick[T any](t *tape, vs ...T) T { return vs[t.Choose(len(vs))] }
+
+func (w *world) faults() simkernel.Faults {
+	t := w.tape
+	if t.Choose(5) == 0 {
+		return simkernel.Faults{}
+	}
+	rate := func() int { return pick(t, 0, 0, 10, 50, 300) }
+	f := simkernel.Faults{
+		Interrupt: rate(), Orphan: rate(), End: rate(), Short: rate(), Wait: rate(), Starve: rate(), Late: rate(),
+		Refuse: rate(), Stale: rate(), Stir: rate(),
+	}
+	f.Reset = pick(t, 0, 0, 0, 5)
+	f.Fail = pick(t, 0, 0, 0, 5)
+	f.Break = pick(t, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2)
+	return f
+}
+
+// decide decides what the world is like.
+func (w *world) decide() (proactor.Config, simkernel.BackendConfig) {
+	t := w.tape
+	w.kernel = simkernel.New(simkernel.Config{
+		Chooser: t, Watch: true, Faults: w.faults(), Idle: w.idle, Told: w.settle,
+		Limit:      endlessSteps,
+		SendBuffer: pick(t, 4096, 64, 300, 1500), ReceiveBuffer: pick(t, 4096, 64, 300, 1500),
+	})
+	pool := buffers.GroupConfig{Size: pick(t, 512, 64, 200, 1024), Count: pick(t, 16, 1, 2, 4, 8)}
+	pool.Provide = 1 + t.Choose(pool.Count)
+	b := simkernel.BackendConfig{Buffers: pool, CQEntries: pick(t, 64, 1, 2, 8), Reactor: t.Choose(3) == 2}
+	c := proactor.Config{
+		Backend: proactor.IOUring, Workers: 1, Buffers: pool, ReceiveQuota: t.between(1, 4), WriteQueue: pick(t, 0, 100, 2000),
+		TaskBudget: pick(t, 0, 1, 2), StallAfter: time.Second, Log: w.log,
+	}
+	return c, b
+}
+
+// settle lets the goroutine that a completion woke come to rest.
+func (w *world) settle() {
+	if w.actors > 0 {
+		synctest.Wait()
+	}
+}
+
+// log is what the engine tells its operator.
+func (w *world) log(s string) {
+	w.note("engine: %s", s)
+	if strings.Contains(s, "panic") {
+		w.wrong("the engine reports: %s", s)
+	}
+}
+
+// simulate is one run, in a bubble of its own.
+func (w *world) simulate(t *tape, keep bool) {
+	*w = world{
+		tape: t, keep: keep, began: time.Now(), talks: map[uint16]*talk{}, orders: make(chan order, 1), accepting: true,
+		counts: map[string]int{},
+	}
+	c, b := w.decide()
+	parts := op.Parts{
+		Clock: clock{time.Now()}, Rand: rand.NewPCG(1, 2), System: w.kernel,
+		Backend: func(int) (op.Backend, error) {
+			sim, err := w.kernel.NewBackend(b)
+			w.backend = &gated{sim, w, make(chan struct{})}
+			return w.backend, err
+		},
+	}
+	proactor.Simulate(&c, parts)
+	var err error
+	if w.engine, err = proactor.New(c); err != nil {
+		w.wrong("the engine does not start: %v", err)
+		return
+	}
+	synctest.Wait() // the worker stands at the gate
+	var o *operator
+	if t.rarely(4) {
+		o = &operator{w: w, after: t.between(1, 300), o: pick(t, graceful, forced)}
+		w.kernel.Join(o)
+	}
+	stop := w.serve(o != nil && o.o == forced)
+	if o != nil {
+		o.stop = stop
+	}
+	close(w.backend.gate)
+	w.shutdown(<-w.orders)
+	stop()
+	w.hold(false)
+	w.kernel.Run() // peers may still have to read what is under way to them
+	w.check()
+}
+
+// shutdown ends the engine as ordered.
+func (w *world) shutdown(o order) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	if o == forced {
+		cancel()
+	}
+	defer cancel()
+	err := w.engine.Shutdown(ctx)
+	w.note("shutdown: %v", err)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		w.wrong("shutdown: %v", err)
+	}
+}
+
+// check holds what is left against what may be.
+func (w *world) check() {
+	if w.failure != "" {
+		return
+	}
+	for _, v := range w.kernel.Violations() {
+		w.wrong("%s", v)
+	}
+	for _, t := range w.all {
+		t.verdict()
+	}
+	s := w.engine.Stats()
+	switch {
+	case s.Conns != 0:
+		w.wrong("%d connections are left", s.Conns)
+	case w.backend.Backend.InFlight() != 0 && !w.broke:
+		w.wrong("%d operations are left in flight", w.backend.Backend.InFlight())
+	case s.Buffers[0].Out != 0:
+		w.wrong("%d leases are left", s.Buffers[0].Out)
+	case s.Buffers[0].DoubleReleases != 0:
+		w.wrong("%d leases were released twice", s.Buffers[0].DoubleReleases)
+	case w.kernel.OpenFiles() != 0:
+		w.wrong("%d descriptors are left", w.kernel.OpenFiles())
+	case s.Executor.Panics != 0:
+		w.wrong("%d panics", s.Executor.Panics)
+	}
+}

@@ -1,0 +1,308 @@
+//go:build linux
+
+package net
+
+import (
+	"context"
+	"io"
+	stdnet "net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/proactor"
+)
+
+// onEachWay runs f with a listener that the engine serves, and with one whose connections are served on goroutines.
+func onEachWay(t *testing.T, f func(t *testing.T, s *Stack, listen func() Listener)) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		s := On(e)
+		f(t, s, func() Listener {
+			l, err := s.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			return l
+		})
+		f(t, s, func() Listener {
+			l, err := stdnet.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			return strange{l}
+		})
+	})
+}
+
+func dialStd(t *testing.T, l Listener) Conn {
+	c, err := stdnet.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// With Drain, Serve returns after its handlers.
+func TestDrainWaits(t *testing.T) {
+	onEachWay(t, func(t *testing.T, s *Stack, listen func() Listener) {
+		l := listen()
+		defer l.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		var left atomic.Int32
+		inside := make(chan bool, 3)
+		go func() {
+			ended <- s.ServeConfig(ServeConfig{Drain: -1}).ServeContext(ctx, l, func(c Conn) {
+				inside <- true
+				_, _ = c.Read(make([]byte, 1))
+				left.Add(1)
+			})
+		}()
+		var cs []Conn
+		for range 3 {
+			cs = append(cs, dialStd(t, l))
+			<-inside
+		}
+		cancel()
+		for _, c := range cs {
+			select {
+			case err := <-ended:
+				t.Error("returned before its handlers", err)
+			default:
+			}
+			c.Close()
+		}
+		require.ErrorIs(t, <-ended, context.Canceled)
+		require.EqualValues(t, 3, left.Load())
+	})
+}
+
+// What is open after Drain is closed, and the error says so.
+func TestDrainCuts(t *testing.T) {
+	onEachWay(t, func(t *testing.T, s *Stack, listen func() Listener) {
+		l := listen()
+		ended := make(chan error, 1)
+		inside, read := make(chan bool, 1), make(chan error, 1)
+		go func() {
+			ended <- s.ServeConfig(ServeConfig{Drain: time.Millisecond}).Serve(l, func(c Conn) {
+				inside <- true
+				_, err := c.Read(make([]byte, 1))
+				read <- err
+			})
+		}()
+		c := dialStd(t, l)
+		<-inside
+		require.NoError(t, l.Close())
+		err := <-ended
+		require.ErrorIs(t, err, ErrClosed)
+		require.ErrorContains(t, err, "1 connections were open")
+		require.ErrorIs(t, <-read, ErrClosed)
+		_, err = c.Read(make([]byte, 1))
+		require.Error(t, err)
+	})
+}
+
+// OnDrain is told of each connection, and can end its handler.
+func TestOnDrain(t *testing.T) {
+	onEachWay(t, func(t *testing.T, s *Stack, listen func() Listener) {
+		l := listen()
+		defer l.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		inside, read := make(chan bool, 5), make(chan error, 5)
+		cfg := ServeConfig{Drain: -1, OnDrain: func(c Conn) { _ = c.SetReadDeadline(time.Now()) }}
+		go func() {
+			ended <- s.ServeConfig(cfg).ServeContext(ctx, l, func(c Conn) {
+				inside <- true
+				_, err := c.Read(make([]byte, 1))
+				read <- err
+			})
+		}()
+		for range 5 {
+			dialStd(t, l)
+			<-inside
+		}
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+		for range 5 {
+			require.ErrorIs(t, <-read, os.ErrDeadlineExceeded)
+		}
+	})
+}
+
+// No more than MaxConns are served at a time, and all are served in the end.
+func TestMaxConns(t *testing.T) {
+	onEachWay(t, func(t *testing.T, s *Stack, listen func() Listener) {
+		l := listen()
+		ended := make(chan error, 1)
+		const most, total = 3, 60
+		var now, peak atomic.Int32
+		go func() {
+			ended <- s.ServeConfig(ServeConfig{MaxConns: most}).Serve(l, func(c Conn) {
+				n := now.Add(1)
+				for p := peak.Load(); n > p && !peak.CompareAndSwap(p, n); p = peak.Load() {
+				}
+				echo(c)
+				now.Add(-1)
+			})
+		}()
+		var clients sync.WaitGroup
+		for range total {
+			clients.Go(func() {
+				c := dialStd(t, l)
+				echoOnce(t, c, []byte("hello"))
+				c.Close()
+			})
+		}
+		clients.Wait()
+		require.LessOrEqual(t, peak.Load(), int32(most))
+		require.NoError(t, l.Close())
+		require.ErrorIs(t, <-ended, ErrClosed)
+		require.Eventually(t, func() bool { return now.Load() == 0 }, 20*time.Second, time.Millisecond)
+	})
+}
+
+// Those that wait for their turn when Serve ends are closed, not left.
+func TestMaxConnsEnd(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		s := On(e)
+		l, err := s.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		ended := make(chan error, 1)
+		inside := make(chan bool, 1)
+		go func() {
+			ended <- s.ServeConfig(ServeConfig{MaxConns: 1, Drain: time.Millisecond}).Serve(l, func(c Conn) {
+				inside <- true
+				echo(c)
+			})
+		}()
+		var cs []Conn
+		for range 10 {
+			cs = append(cs, dialStd(t, l))
+		}
+		<-inside
+		require.NoError(t, l.Close())
+		require.ErrorIs(t, <-ended, ErrClosed)
+		for _, c := range cs {
+			_, err := c.Read(make([]byte, 1))
+			require.Error(t, err)
+		}
+	})
+}
+
+// A burst is served at once, and what comes after it not faster than the rate.
+func TestAcceptRate(t *testing.T) {
+	onEachWay(t, func(t *testing.T, s *Stack, listen func() Listener) {
+		l := listen()
+		ended := make(chan error, 1)
+		const burst, total, rate = 3, 10, 100
+		began := time.Now()
+		go func() {
+			ended <- s.ServeConfig(ServeConfig{AcceptRate: rate, AcceptBurst: burst}).Serve(l, echo)
+		}()
+		var clients sync.WaitGroup
+		for range total {
+			clients.Go(func() {
+				c := dialStd(t, l)
+				echoOnce(t, c, []byte("hello"))
+				c.Close()
+			})
+		}
+		clients.Wait()
+		require.GreaterOrEqual(t, time.Since(began), (total-burst)*time.Second/rate, "they were let in too fast")
+		require.NoError(t, l.Close())
+		require.ErrorIs(t, <-ended, ErrClosed)
+	})
+}
+
+// Who opens a connection and sends nothing, or too little, is closed; who sends enough is not, however idle later.
+func TestFirstBytes(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		s := On(e)
+		for _, network := range []string{"tcp", "unix"} {
+			network, address := (&record{t: t}).address(network)
+			l, err := s.Listen(network, address)
+			require.NoError(t, err)
+			ended := make(chan error, 1)
+			cfg := ServeConfig{FirstBytesTimeout: 200 * time.Millisecond, FirstBytes: 4}
+			go func() { ended <- s.ServeConfig(cfg).Serve(l, echo) }()
+			var cs []Conn
+			for _, first := range []string{"", "x", "much"} {
+				c, err := stdnet.Dial(network, l.Addr().String())
+				require.NoError(t, err)
+				defer c.Close()
+				_, err = c.Write([]byte(first))
+				require.NoError(t, err)
+				cs = append(cs, c)
+			}
+			b := make([]byte, 4)
+			_, err = io.ReadFull(cs[2], b)
+			require.NoError(t, err)
+			for _, c := range cs[:2] {
+				_, err = io.Copy(io.Discard, c)
+				if err != nil {
+					require.ErrorContains(t, err, "reset")
+				}
+			}
+			echoOnce(t, cs[2], []byte("still here"))
+			require.NoError(t, l.Close())
+			require.ErrorIs(t, <-ended, ErrClosed)
+		}
+		l, err := stdnet.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		err = s.ServeConfig(ServeConfig{FirstBytesTimeout: time.Second}).Serve(strange{l}, echo)
+		require.ErrorContains(t, err, "hide them")
+	})
+}
+
+// What the engine receives ahead for a handler that does not read is bounded per connection.
+func TestReceiveBuffers(t *testing.T) {
+	for _, b := range backends {
+		t.Run(b.String(), func(t *testing.T) {
+			received := func(quota int) uint64 {
+				// Most arrives in the first turns; how much of it depends on how fast the cancel is, so a small ring.
+				e := newEngine(t, proactor.Config{Backend: b, Workers: 1, Buffers: buffers.GroupConfig{Size: 4096, Count: 1024}})
+				s := On(e)
+				l, err := s.Listen("tcp", "127.0.0.1:0")
+				require.NoError(t, err)
+				ended, got := make(chan error, 1), make(chan *proactor.Conn, 1)
+				stay := make(chan bool)
+				go func() {
+					ended <- s.ServeConfig(ServeConfig{ReceiveBuffers: quota}).Serve(l, func(c Conn) {
+						_, _ = c.Read(make([]byte, 1)) // begins to receive
+						got <- c.(*TCPConn).conn.Load()
+						await(func() { <-stay })
+					})
+				}()
+				c := dialStd(t, l)
+				require.NoError(t, c.SetWriteDeadline(time.Now().Add(300*time.Millisecond)))
+				_, err = c.Write(large)
+				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+				n := (<-got).Received()
+				close(stay)
+				l.Close()
+				require.ErrorIs(t, <-ended, ErrClosed)
+				return n
+			}
+			few, many := received(1), received(200)
+			t.Log(few, many)
+			require.Less(t, few, many)
+		})
+	}
+}
+
+// Values that make no sense are refused, and say what would.
+func TestServeConfigRefuses(t *testing.T) {
+	l, err := Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	for field, c := range map[string]ServeConfig{
+		"MaxConns": {MaxConns: -1}, "AcceptRate": {AcceptRate: -1}, "AcceptBurst": {AcceptBurst: 1},
+		"FirstBytesTimeout": {FirstBytesTimeout: -1}, "FirstBytes": {FirstBytes: 1}, "ReceiveBuffers": {ReceiveBuffers: -1},
+		"WriteQueue": {WriteQueue: -1}, "OnDrain": {OnDrain: func(Conn) {}},
+	} {
+		require.ErrorContains(t, c.Serve(l, echo), field)
+	}
+	require.Error(t, Serve(l, nil))
+}

@@ -1,0 +1,67 @@
+package proactor
+
+// What one connection may hold, where it is not what the engine's Config says for all.
+
+// SetLimits bounds, for this connection, the buffers of unread bytes (Config.ReceiveQuota) and the bytes that Send keeps
+// (Config.WriteQueue). 0 or less leaves a bound as it is; the new ones count from the next byte on.
+func (c *Conn) SetLimits(receiveBuffers, writeQueueBytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if receiveBuffers > 0 {
+		c.quota = int32(min(receiveBuffers, 1<<30))
+	}
+	if writeQueueBytes > 0 {
+		c.outMax = writeQueueBytes
+	}
+}
+
+// Received is the number of bytes that have arrived since the connection was made, read or not. What callers of ReadWith
+// have taken themselves is not counted.
+func (c *Conn) Received() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.received
+}
+
+// Queued is the number of bytes that Send has accepted and the kernel has not taken yet.
+func (c *Conn) Queued() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.outBytes
+}
+
+func (c *Conn) receiveQuota() int {
+	if c.quota > 0 {
+		return int(c.quota)
+	}
+	return c.loop.engine.quota
+}
+
+func (c *Conn) writeQueue() int {
+	if c.outMax > 0 {
+		return c.outMax
+	}
+	return c.loop.engine.writeQueue
+}
+
+// PauseRead stops receiving: what has arrived already is still delivered, and then a Read waits until ResumeRead, while
+// TCP slows the peer down. (Who does not read is paused anyway, once ReceiveQuota buffers are full.) What the kernel has
+// begun may still arrive.
+func (c *Conn) PauseRead() { c.halt(true) }
+
+// ResumeRead ends PauseRead.
+func (c *Conn) ResumeRead() { c.halt(false) }
+
+func (c *Conn) halt(on bool) {
+	c.mu.Lock()
+	if c.halted == on || c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.halted = on
+	if c.direct {
+		c.notify()
+	}
+	c.mu.Unlock()
+	c.kick()
+}
