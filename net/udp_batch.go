@@ -339,17 +339,23 @@ func (c *UDPConn) segments(size int) bool {
 	}
 	ready := c.gso.ready.Load()
 	if ready == 0 {
-		ready = 2
-		_ = c.control(func(fd int) error {
-			// Older kernels take a control message that they do not know for nothing, and send all as one.
-			if _, err := unix.GetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT); err == nil {
-				ready = 1
-			}
-			return nil
-		})
-		c.gso.ready.Store(ready)
+		ready = c.probeSegments()
 	}
 	return ready == 1
+}
+
+// probeSegments asks the kernel: older ones take a control message that they do not know for nothing, and send all as
+// one. It is apart since its closure takes memory.
+func (c *UDPConn) probeSegments() uint32 {
+	ready := uint32(2)
+	_ = c.control(func(fd int) error {
+		if _, err := unix.GetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT); err == nil {
+			ready = 1
+		}
+		return nil
+	})
+	c.gso.ready.Store(ready)
+	return ready
 }
 
 // fill prepares the system calls for as many of ms as are valid; the first must be.

@@ -78,6 +78,9 @@ func (c *UDPConn) toEngine() error {
 	if m.pc.Load() != nil {
 		return nil
 	}
+	if m.exposed.Load() {
+		return errPinned // without starting an engine for nothing
+	}
 	e, err := m.stack.engine()
 	if err != nil {
 		return err
@@ -182,16 +185,25 @@ func bare(err error) error {
 func (c *UDPConn) isInet6() bool {
 	v := c.inet6.Load()
 	if v == 0 {
-		v = 1
-		_ = c.control(func(fd int) error {
-			if domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err == nil && domain == unix.AF_INET6 {
-				v = 2
-			}
-			return nil
-		})
-		c.inet6.Store(v)
+		v = c.askFamily()
 	}
 	return v == 2
+}
+
+// askFamily is apart since its closure takes memory.
+func (c *UDPConn) askFamily() uint32 {
+	v := uint32(1)
+	err := c.control(func(fd int) error {
+		domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+		if err == nil && domain == unix.AF_INET6 {
+			v = 2
+		}
+		return err
+	})
+	if err == nil {
+		c.inet6.Store(v)
+	}
+	return v
 }
 
 // opError is the error of an operation on the socket, as the standard library makes it; to is nil for the address that
