@@ -64,6 +64,7 @@ var layers = []layer{
 	{"stream", []string{"buffers", "executor", "internal/routine"}, nil, "streams on demand: operators, framing, sources and sinks over connections, files, time"},
 	{"csp", []string{"buffers", "executor", "internal/waitq", "net"}, nil, "channels, broadcast, watch, oneshot, select, frames over connections"},
 	{"locks", []string{"internal/waitq"}, nil, "mutex, read-write mutex, semaphore, condition, once, with contexts"},
+	{"internal/faults", nil, nil, "tests that injure the process and the network around running engines"},
 	{"examples/echo", nil, nil, "the test of the examples"},
 	{"examples/echo/serve", []string{"net"}, nil, "echo with coroutines"},
 	{"examples/echo/leases", []string{"net"}, nil, "echo without copying"},

@@ -30,7 +30,7 @@ func rootCommand() *cobra.Command {
 	cmd.Use = "bench"
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(measureCommand(quick), measureCommand(full), listCommand(), buildCommand(), reportCommand(),
+	cmd.AddCommand(measureCommand(quick), measureCommand(full), listCommand(), buildCommand(), reportCommand(), compareCommand(), docsCommand(), soakCommand(),
 		contestantCommand(), loadCommand())
 	return cmd
 }

@@ -11,23 +11,26 @@ type module struct {
 	std map[string]string
 }
 
+// tlsDialer is why a file keeps the standard library's import.
+const tlsDialer = "crypto/tls names the standard library's *net.Dialer in its API (Dialer.NetDialer, DialWithDialer)"
+
 // modules are the ones chosen: servers and clients of many protocols, stream multiplexers, packet protocols, and code that
 // is known to look closely at its connections.
 var modules = []module{
 	{path: "github.com/coder/websocket", version: "v1.8.15", packages: []string{"."}},
 	{path: "github.com/elazarl/goproxy", version: "v1.9.2"},
 	{path: "github.com/emersion/go-imap", version: "v1.2.1"},
-	{path: "github.com/emersion/go-smtp", version: "v0.25.1"},
+	{path: "github.com/emersion/go-smtp", version: "v0.25.1", std: map[string]string{"client.go": tlsDialer}},
 	{path: "github.com/gliderlabs/ssh", version: "v0.3.8"},
 	{path: "github.com/gorilla/websocket", version: "v1.5.3"},
 	{path: "github.com/hashicorp/yamux", version: "v0.1.2"},
-	{path: "github.com/jlaffaye/ftp", version: "v0.2.4"},
+	{path: "github.com/jlaffaye/ftp", version: "v0.2.4", std: map[string]string{"ftp.go": tlsDialer, "client_test.go": "gives ftp.go its Dialer"}},
 	{path: "github.com/libp2p/go-yamux/v5", version: "v5.1.0"},
-	{path: "github.com/miekg/dns", version: "v1.1.73"},
+	{path: "github.com/miekg/dns", version: "v1.1.73", std: map[string]string{"client.go": tlsDialer}},
 	{path: "github.com/mochi-mqtt/server/v2", version: "v2.7.9"},
 	{path: "github.com/nats-io/nats.go", version: "v1.53.1", packages: []string{".", "./test"}},
 	{path: "github.com/pion/turn/v4", version: "v4.1.4"},
-	{path: "github.com/pires/go-proxyproto", version: "v0.16.0"},
+	{path: "github.com/pires/go-proxyproto", version: "v0.8.1"},
 	{path: "github.com/pkg/sftp", version: "v1.13.12"},
 	{path: "github.com/quic-go/quic-go", version: "v0.61.0", packages: []string{".", "./integrationtests/self", "./http3"}},
 	{path: "github.com/rabbitmq/amqp091-go", version: "v1.16.0"},

@@ -196,20 +196,30 @@ func (b *Backend) breaks(err error) {
 
 // rest waits while nothing can happen. It reports whether the Poll is over.
 func (b *Backend) rest(unlimited bool, end time.Time) bool {
-	if idle := b.k.cfg.Idle; idle != nil && idle(unlimited) {
-		return b.awoken()
+	var next time.Time // when something can happen although nobody wakes the worker
+	if idle := b.k.cfg.Idle; idle != nil {
+		again, at := idle(unlimited)
+		if again {
+			return b.awoken()
+		}
+		next = at
 	}
-	if unlimited {
+	if unlimited && next.IsZero() {
 		<-b.wake
 		return true
 	}
-	t := time.NewTimer(time.Until(end))
+	over := next.IsZero() || !unlimited && end.Before(next)
+	if over {
+		next = end
+	}
+	t := time.NewTimer(time.Until(next))
 	defer t.Stop()
 	select {
 	case <-b.wake:
+		return true
 	case <-t.C:
+		return over
 	}
-	return true
 }
 
 // happenings are how many things may happen between two looks at the completion queue.

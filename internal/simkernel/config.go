@@ -3,6 +3,7 @@ package simkernel
 import (
 	"maps"
 	"sync"
+	"time"
 )
 
 // Chooser takes the kernel's decisions. It is called by one goroutine at a time.
@@ -34,8 +35,8 @@ type Config struct {
 	// limit.
 	Limit int
 	// Idle, if set, is called where a Poll would wait, by the goroutine that polls, without locks. Poll looks again at
-	// what can happen when it reports true.
-	Idle func(unlimited bool) bool
+	// what can happen when it reports true, and at the time that it returns, if any.
+	Idle func(unlimited bool) (again bool, at time.Time)
 	// Told, if set, is called after each completion that was delivered, by the goroutine that polls, without locks.
 	Told func()
 }
@@ -54,7 +55,7 @@ type Faults struct {
 	Late int
 	// Reset resets a connection, Fail ends an operation with one of the other errors that it may return.
 	Reset, Fail int
-	// Refuse fails an accept for lack of something.
+	// Refuse fails an accept for lack of something, or because of the connection that it would have taken.
 	Refuse int
 	// Stale delivers a completion under the identity of an operation that has ended.
 	Stale int

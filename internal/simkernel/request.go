@@ -192,6 +192,11 @@ func (r *request) accept(s *socket) {
 		r.finish(-int32(shortages[k.choose(len(shortages))]))
 		return
 	}
+	if s.state == listening && k.fault("accept meets a broken connection", k.cfg.Faults.Refuse) {
+		all := failures[op.Accept]
+		r.finish(-int32(all[k.choose(len(all))]))
+		return
+	}
 	fd, errno := k.take(s, true)
 	if errno != 0 {
 		r.finish(-int32(errno))

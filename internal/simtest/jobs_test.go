@@ -51,18 +51,24 @@ func (s *summary) add(o summary) {
 	}
 }
 
-// addTo adds s to the summary in the file.
-func (s *summary) addTo(path string) error {
-	var sum summary
+// results are what runs have shown, for docs/reliability.md.
+type results struct {
+	Sum       summary
+	Mutations map[string]string // how each was found
+}
+
+// update changes the results in the file.
+func update(path string, f func(*results)) error {
+	r := results{Mutations: map[string]string{}}
 	b, err := os.ReadFile(path)
 	if err == nil {
-		err = json.Unmarshal(b, &sum)
+		err = json.Unmarshal(b, &r)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	sum.add(*s)
-	if b, err = json.MarshalIndent(sum, "", "\t"); err != nil {
+	f(&r)
+	if b, err = json.MarshalIndent(r, "", "\t"); err != nil {
 		return err
 	}
 	return os.WriteFile(path, append(b, '\n'), 0o644)

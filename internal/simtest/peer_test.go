@@ -3,6 +3,7 @@ package simtest
 import (
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/ouro-io/ouro/internal/simkernel"
 )
@@ -19,6 +20,7 @@ type peer struct {
 	steps  int
 	late   int // steps of the world before it dials
 	nap    int // steps for which it does nothing
+	asleep time.Time
 	halved bool
 	closed bool
 }
@@ -33,7 +35,7 @@ const (
 
 func (p *peer) Ready() bool {
 	switch {
-	case p.closed:
+	case p.closed || time.Now().Before(p.asleep):
 		return false
 	case p.late > 0 || p.nap > 0:
 		return true
@@ -86,6 +88,8 @@ func (p *peer) move() {
 	switch {
 	case tape.rarely(12):
 		p.nap = tape.between(1, 30)
+	case tape.rarely(20):
+		p.asleep = time.Now().Add(time.Duration(tape.between(1, 60)) * time.Millisecond)
 	case recv:
 		p.recv()
 	case send:

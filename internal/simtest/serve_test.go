@@ -35,6 +35,9 @@ func (w *world) serve(noGoroutines bool) (stop func()) {
 			x.peer.abort = pick(t, resets, closes)
 			x.peer.steps = t.Choose(30)
 		}
+		if t.rarely(25) {
+			x.peer.total = 150_000 // more than may be held anywhere
+		}
 		w.all = append(w.all, x)
 		w.kernel.Join(x.peer)
 	}

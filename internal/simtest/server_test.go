@@ -106,7 +106,9 @@ func (t *talk) handler() *proactor.Handler {
 				t.sSent -= n
 				t.refused(err)
 				_ = c.Close()
+				return
 			}
+			t.accepted(n)
 		},
 		OnClose: func(c *proactor.Conn, err error) {
 			t.running--
@@ -161,7 +163,7 @@ func (t *talk) drain(c stream) {
 	}
 }
 
-const deeds = 12
+const deeds = 14
 
 // any does one thing to c; how decides the details. It returns true when nothing more can be done.
 func (t *talk) any(c stream, deed, how int) bool {
@@ -193,7 +195,7 @@ func (t *talk) any(c stream, deed, how int) bool {
 	case 8:
 		t.pause(how)
 	case 9:
-		if how%4 == 0 {
+		if how%4 == 0 && !t.sends {
 			_ = c.CloseWrite()
 			t.drain(c)
 			return true
@@ -207,8 +209,32 @@ func (t *talk) any(c stream, deed, how int) bool {
 	case 11:
 		_, err := c.Write(nil)
 		return t.wrote(0, 0, err, time.Now())
+	case 12, 13:
+		return t.send(c, 1+how%900)
 	}
 	return false
+}
+
+// send leaves n bytes to Send, which proactor's connections have. It half-closes no more then: that would overtake them.
+func (t *talk) send(c stream, n int) bool {
+	pc, ok := c.(*proactor.Conn)
+	if !ok {
+		return false
+	}
+	t.sends = true
+	t.sSent += n
+	err := pc.Send(buffers.Wrap(pattern(t.id, down, t.sSent-n, n)))
+	if err == nil {
+		t.accepted(n)
+		return false
+	}
+	t.sSent -= n
+	if errors.Is(err, proactor.ErrWriteQueueFull) {
+		t.w.tally("write queue full")
+		return false
+	}
+	t.refused(err)
+	return true
 }
 
 func (t *talk) set(c stream, at time.Time, read, write bool) {

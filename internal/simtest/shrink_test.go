@@ -2,22 +2,26 @@ package simtest
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-// Shrinking makes a tape that fails smaller: shorter, and with smaller numbers, which are duller. Each candidate is run
-// in a process of its own.
+// Shrinking makes a tape that fails smaller: shorter, and with smaller numbers, which are duller. A child tries
+// candidates; what it has reached it keeps in a file, and what it tries in another. When it dies, the candidate was one
+// that ends the process, so it fails too, and another child goes on from there.
 
 // shrinkFor bounds how long that takes.
 const shrinkFor = 20 * time.Second
+
+// shrinkEnv names the folder of a child that shrinks.
+const shrinkEnv = "OURO_SIM_SHRINK"
 
 // recordEnv names a file that a run writes each choice to as it makes it.
 const recordEnv = "OURO_SIM_RECORD"
@@ -52,30 +56,42 @@ func shrink(t *testing.T, b *bad) {
 	} else {
 		b.trace = string(out)
 	}
+	for end := time.Now().Add(shrinkFor); time.Now().Before(end); {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestSim$", fmt.Sprint("-test.timeout=", time.Until(end).Round(time.Second)+time.Second))
+		cmd.Env = append(os.Environ(), shrinkEnv+"="+dir)
+		if cmd.Run() == nil {
+			break
+		}
+		trying, err := os.ReadFile(filepath.Join(dir, "trying"))
+		require.NoError(t, err)
+		if time.Now().Before(end) {
+			require.NoError(t, os.WriteFile(b.path, trying, 0o644))
+		}
+	}
 	b.tape, err = readTape(b.path)
 	require.NoError(t, err)
+	out, _ := exec.Command(os.Args[0], "-test.run=^TestSim$", "-test.timeout=1m", "-sim.tape="+b.path).CombinedOutput()
+	b.trace = head(out, 120)
+}
+
+// shrinkHere is the child's part.
+func shrinkHere(t *testing.T, dir string) {
+	best, trying := filepath.Join(dir, "tape"), filepath.Join(dir, "trying")
+	in, err := readTape(best)
+	require.NoError(t, err)
 	end := time.Now().Add(shrinkFor)
-	b.tape = smaller(b.tape, func(in []uint32) bool {
+	smaller(in, func(in []uint32) bool {
 		if time.Now().After(end) {
 			return false
 		}
-		out, fails := replay(t, filepath.Join(dir, "try"), in)
-		if fails {
-			b.trace = out
+		require.NoError(t, writeTape(trying, in))
+		if inBubble(t, recorded(in), false).failure == "" {
+			return false
 		}
-		return fails
+		require.NoError(t, writeTape(best, in))
+		return true
 	})
-	require.NoError(t, writeTape(b.path, b.tape))
-	lines := strings.Split(b.trace, "\n")
-	b.trace = strings.Join(lines[:min(len(lines), 120)], "\n")
-}
-
-// replay runs a tape in a process of its own.
-func replay(t *testing.T, path string, in []uint32) (string, bool) {
-	require.NoError(t, writeTape(path, in))
-	cmd := exec.Command(os.Args[0], "-test.run=^TestSim$", "-test.timeout=1m", "-sim.tape="+path)
-	out, err := cmd.CombinedOutput()
-	return string(out), err != nil
+	os.Exit(0) // what the runs have left behind does not matter
 }
 
 // smaller returns the smallest tape that it finds for which fails holds, as it does for in.
@@ -89,7 +105,9 @@ func smaller(in []uint32, fails func([]uint32) bool) []uint32 {
 			in, again = c, true
 			return true
 		}
-		for n := len(in) / 2; n > 0 && try(slices.Clone(in[:len(in)-n])); n = min(n, len(in)/2) {
+		for n := len(in) / 2; n > 0; n /= 2 {
+			for len(in) >= n && try(slices.Clone(in[:len(in)-n])) {
+			}
 		}
 		for n := len(in) / 2; n > 0; n /= 2 {
 			for at := 0; at+n <= len(in); {

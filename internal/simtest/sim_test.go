@@ -13,11 +13,12 @@ import (
 )
 
 var (
-	seedsFlag = flag.Int("sim.seeds", 500, "how many seeds TestSim runs")
-	firstFlag = flag.Uint64("sim.first", 0, "the first of them")
-	seedFlag  = flag.Int64("sim.seed", -1, "run this seed only, in this process, and print its trace")
-	tapeFlag  = flag.String("sim.tape", "", "run the tape in this file only, in this process, and print its trace")
-	tableFlag = flag.String("sim.table", "", "add what TestSim has run and injected to this file, as JSON")
+	seedsFlag  = flag.Int("sim.seeds", 500, "how many seeds TestSim runs")
+	firstFlag  = flag.Uint64("sim.first", 0, "the first of them")
+	seedFlag   = flag.Int64("sim.seed", -1, "run this seed only, in this process, and print its trace")
+	tapeFlag   = flag.String("sim.tape", "", "run the tape in this file only, in this process, and print its trace")
+	shrinkFlag = flag.Bool("sim.shrink", true, "make a tape that fails smaller")
+	tableFlag  = flag.String("sim.table", "", "add what TestSim has run and injected to this file, as JSON")
 )
 
 // inBubble runs one world in a bubble. What it leaves behind, goroutines that wait for ever, makes the bubble panic.
@@ -52,6 +53,9 @@ func TestSim(t *testing.T) {
 		require.NoError(t, err)
 		show(t, recorded(in))
 		return
+	case os.Getenv(shrinkEnv) != "":
+		shrinkHere(t, os.Getenv(shrinkEnv))
+		return
 	case os.Getenv(jobEnv) != "":
 		runJob(t)
 		return
@@ -59,13 +63,16 @@ func TestSim(t *testing.T) {
 	sum, bad := runSeeds(t, *firstFlag, *seedsFlag)
 	t.Logf("%d runs, injected: %v", sum.Runs, sum.Injected)
 	if bad != nil {
+		if !*shrinkFlag {
+			t.Fatalf("seed %d fails: %s", bad.seed, bad.why)
+		}
 		shrink(t, bad)
 		t.Fatalf("seed %d fails: %s\nrepeat it: go test -run Sim ./internal/simtest -sim.seed=%d\n"+
 			"%d choices are enough: -sim.tape=%s\n%s", bad.seed, bad.why, bad.seed, len(bad.tape), bad.path, bad.trace)
 	}
 	require.Equal(t, *seedsFlag, sum.Runs)
 	if *tableFlag != "" {
-		require.NoError(t, sum.addTo(*tableFlag))
+		require.NoError(t, update(*tableFlag, func(r *results) { r.Sum.add(sum) }))
 	}
 }
 

@@ -21,6 +21,7 @@ type talk struct {
 	sSent, cGot int // server to peer: reported as written, read by the peer
 	sending     int // the most that a write under way may have added to sSent
 	sEOF        bool
+	sends       bool // it has used Send
 
 	readAt, writeAt time.Time // deadlines
 	setAt           time.Time // when one of them was set last
@@ -79,6 +80,24 @@ func (t *talk) peerGot(b []byte) {
 	}
 	if t.cGot += len(b); t.cGot > t.sSent+t.sending && !t.disturbed() {
 		t.wrong("the peer got %d bytes, the program wrote %d", t.cGot, t.sSent+t.sending)
+	}
+}
+
+// bounded holds what the engine keeps for the talk against its bounds.
+func (t *talk) bounded() {
+	if t.peer.remote == nil || !t.started || t.over {
+		return
+	}
+	if read, _ := t.peer.remote.Engine(); int(read)-t.sGot > t.w.unread {
+		t.wrong("the engine has received %d bytes that the program has not read, at most %d are allowed", int(read)-t.sGot, t.w.unread)
+	}
+}
+
+// accepted holds what Send has queued, the last n bytes included, against its bound.
+func (t *talk) accepted(n int) {
+	_, sent := t.peer.remote.Engine()
+	if q := t.sSent + t.sending - int(sent); q > max(t.w.queued, n)+t.sending {
+		t.wrong("Send has accepted %d bytes that are not sent, at most %d are allowed", q, t.w.queued)
 	}
 }
 

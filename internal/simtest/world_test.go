@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,8 @@ type world struct {
 	orders    chan order
 	counts    map[string]int
 	polls     int
+	unread    int // bound of the bytes that the engine may hold for a program that does not read
+	queued    int // Config.WriteQueue
 
 	mu      sync.Mutex
 	failure string
@@ -97,6 +100,9 @@ func (g *gated) Poll(wait time.Duration) (int, error) {
 	if w.polls++; w.polls == endlessPolls {
 		w.wrong("the run does not end: %s", w.waiting())
 	}
+	for _, t := range w.all {
+		t.bounded()
+	}
 	n, err := 0, error(nil)
 	if w.polls >= endlessPolls || w.stuck() {
 		err = errors.New("the run is given up")
@@ -136,17 +142,22 @@ func (w *world) stuck() bool {
 const lost = "nothing can happen any more"
 
 // idle is told that nothing can happen but by time, and not even that if unlimited.
-func (w *world) idle(unlimited bool) bool {
+func (w *world) idle(unlimited bool) (again bool, at time.Time) {
 	synctest.Wait()
+	for _, t := range w.all {
+		if p := t.peer; !p.closed && time.Now().Before(p.asleep) && (at.IsZero() || p.asleep.Before(at)) {
+			at = p.asleep
+		}
+	}
 	switch {
 	case w.finished():
 		w.command(finish)
-	case unlimited && !w.stuck():
+	case unlimited && at.IsZero() && !w.stuck():
 		w.wrong("%s, but there is work left: %s", lost, w.waiting())
 		w.backend.Wake()
-		return true
+		return true, at
 	}
-	return false
+	return false, at
 }
 
 func (w *world) command(o order) {
@@ -259,6 +270,10 @@ func (w *world) decide() (proactor.Config, simkernel.BackendConfig) {
 		Backend: proactor.IOUring, Workers: 1, Buffers: pool, ReceiveQuota: t.between(1, 4), WriteQueue: pick(t, 0, 100, 2000),
 		TaskBudget: pick(t, 0, 1, 2), StallAfter: time.Second, Log: w.log,
 	}
+	// Within one turn eight times the quota may arrive, some of it into memory of the rescue's size (4 KiB); and the
+	// completion queue holds what the kernel has read already.
+	w.unread = 8*c.ReceiveQuota*max(pool.Size, 4096) + b.CQEntries*pool.Size
+	w.queued = cmp.Or(c.WriteQueue, 1<<20)
 	return c, b
 }
 
@@ -312,8 +327,20 @@ func (w *world) simulate(t *tape, keep bool) {
 	w.shutdown(<-w.orders)
 	stop()
 	w.hold(false)
-	w.kernel.Run() // peers may still have to read what is under way to them
+	w.afterwards()
 	w.check()
+}
+
+// afterwards has peers read what is under way to them when the engine is gone.
+func (w *world) afterwards() {
+	for {
+		w.kernel.Run()
+		_, at := w.idle(false)
+		if at.IsZero() {
+			return
+		}
+		time.Sleep(time.Until(at))
+	}
 }
 
 // shutdown ends the engine as ordered.

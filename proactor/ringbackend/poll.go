@@ -133,7 +133,8 @@ func (b *Backend) deliver(cqe *uring.CQE) int {
 	if id, ok := cqe.Buffer(); ok {
 		c.Lease = b.lease(id, cqe.Res)
 	}
-	if c.Errno == syscall.ENOBUFS {
+	// Of other operations it speaks of the kernel's own memory.
+	if c.Errno == syscall.ENOBUFS && (o.Kind == op.Recv || o.Kind == op.RecvMsg) {
 		b.outOfBuffers(c)
 	}
 	if c.More {

@@ -44,6 +44,8 @@ func ouro() []*Contestant {
 		own("ouro-callbacks-epoll", "ouro callbacks on the epoll backend", onEpoll, callbacks, nil),
 		own("ouro-goroutines", "package net's API on ouro, used by ordinary goroutines, io_uring", onUring, goroutines, nil),
 		own("ouro-goroutines-epoll", "the same on the epoll backend", onEpoll, goroutines, nil),
+		own("ouro-broadcast", "ouro Serve with net.Broadcast: one lease to all in one system call", onUring,
+			servers{protocol.Broadcast: serveOuroShared}, nil),
 		own("std-copy", "a proxy on package net that copies instead of splicing", nil,
 			servers{protocol.Proxy: serveStdProxyCopy}, nil),
 	}
@@ -103,6 +105,32 @@ func serveOuroLease(s *protocol.Server) error {
 func serveOuroBroadcast(s *protocol.Server) error {
 	h := newHub()
 	return serveNet(s, func(c net.Conn) { h.serve(c, s.BufferSize()) })
+}
+
+// serveOuroShared is the broadcast without a copy, or a write, for each.
+func serveOuroShared(s *protocol.Server) error {
+	h := newHub()
+	return serveNet(s, func(c net.Conn) {
+		t := c.(*onet.TCPConn)
+		d, err := t.ReadLease()
+		if err != nil {
+			return
+		}
+		leave := h.enter(c)
+		defer leave()
+		if t.WriteLease(d) != nil {
+			return
+		}
+		for {
+			d, err := t.ReadLease()
+			if err != nil {
+				return
+			}
+			for _, slow := range onet.Broadcast(d, h.list()) {
+				slow.Conn.Close()
+			}
+		}
+	})
 }
 
 func serveOuroNoSteal(s *protocol.Server) error {

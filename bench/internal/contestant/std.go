@@ -1,9 +1,11 @@
 package contestant
 
 import (
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/ouro-io/ouro/bench/protocol"
@@ -95,9 +97,35 @@ func serveStdUDP(s *protocol.Server) error {
 type hub struct {
 	mu  sync.RWMutex
 	all map[net.Conn]struct{}
+	// members is list's; nil when it is out of date.
+	members []net.Conn
 }
 
 func newHub() *hub { return &hub{all: map[net.Conn]struct{}{}} }
+
+// enter subscribes c until leave is called.
+func (h *hub) enter(c net.Conn) (leave func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all[c] = struct{}{}
+	h.members = nil
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.all, c)
+		h.members = nil
+	}
+}
+
+// list is the subscribers, in a slice that is made anew when they change. It must not be written to.
+func (h *hub) list() []net.Conn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.members == nil {
+		h.members = slices.Collect(maps.Keys(h.all))
+	}
+	return h.members
+}
 
 // serve answers c's first message, subscribes it, and publishes what it sends later.
 func (h *hub) serve(c net.Conn, size int) {
@@ -106,14 +134,8 @@ func (h *hub) serve(c net.Conn, size int) {
 	if err != nil {
 		return
 	}
-	h.mu.Lock()
-	h.all[c] = struct{}{}
-	h.mu.Unlock()
-	defer func() {
-		h.mu.Lock()
-		delete(h.all, c)
-		h.mu.Unlock()
-	}()
+	leave := h.enter(c)
+	defer leave()
 	if _, err := c.Write(buf[:n]); err != nil {
 		return
 	}

@@ -31,6 +31,8 @@ func All() []Pattern {
 			Asks: "Is it high-concurrency I/O that you want to read like blocking code?"},
 		{Name: "csp", About: "channels of what arrives and what is to be sent (csp.FromConn, csp.ToConn)", Serve: serveCSP,
 			Asks: "Do stages of one program pass messages to each other?"},
+		{Name: "streams", About: "a source of leases into a sink (stream.Leases, stream.WriteLeases)", Serve: serveStreams,
+			Asks: "Is it stream processing: frames to split, map, batch or window, with backpressure?"},
 		{Name: "futures", About: "each echo a future: read, then write (future.Go, future.Then)", Serve: serveFutures,
 			Asks: "Are there many results to wait for at once, to combine, to time out or to retry?"},
 		{Name: "goroutines", About: "a goroutine per connection (package net's own way)", Serve: serveGoroutines,

@@ -2,11 +2,13 @@ package report
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"io"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +76,42 @@ func cpuModel() string {
 		}
 	}
 	return ""
+}
+
+// WriteTables prints d without its samples and curves, a table to a line: what the documents are made from.
+func WriteTables(w io.Writer, d Document) error {
+	d.Samples, d.Environment.Modules = nil, nil
+	tables := d.Tables
+	d.Tables = nil
+	head, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	before, after, _ := bytes.Cut(head, []byte(`"tables":null`))
+	b.Write(before)
+	b.WriteString(`"tables":[`)
+	for i, t := range tables {
+		t.Rows = slices.Clone(t.Rows)
+		for k := range t.Rows {
+			t.Rows[k].QuantilesNs = nil
+			t.Rows[k].Failed = firstWords(t.Rows[k].Failed)
+		}
+		line, err := json.Marshal(t)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('\n')
+		b.Write(line)
+	}
+	b.WriteString("\n]")
+	b.Write(after)
+	b.WriteByte('\n')
+	_, err = w.Write(b.Bytes())
+	return err
 }
 
 // WriteJSON prints d for programs.

@@ -45,7 +45,9 @@ const (
 	EchoName     = "echo"
 	IdleName     = "idle"
 	PatternsName = "patterns"
-	SkewName     = "skew"
+	// PatternsIdleName is that of the patterns' memory.
+	PatternsIdleName = "patterns-idle"
+	SkewName         = "skew"
 )
 
 var (
@@ -163,8 +165,8 @@ func others() []*Scenario {
 	return []*Scenario{
 		{Name: "broadcast", About: "one publishes, all receive", Role: protocol.Broadcast, Load: load.Broadcast, Conns: 100, Size: 64, Pipeline: 4,
 			Quick: one, Full: grid([]Mode{Same, Sep}, []int{100, 1000}, []int{64, 1024}, []int{4}),
-			Contestants: names(baseline, []string{"ouro-serve", "ouro-serve-epoll", "gnet", "nbio"}),
-			Few:         []string{"std", "std-again", "ouro-serve", "gnet"}},
+			Contestants: names(baseline, []string{"ouro-serve", "ouro-serve-epoll", "ouro-broadcast", "gnet", "nbio"}),
+			Few:         []string{"std", "std-again", "ouro-serve", "ouro-broadcast", "gnet"}},
 		{Name: "udp", About: "datagrams and their echoes", Role: protocol.UDP, Load: load.UDP, Conns: 64, Size: 64,
 			Quick: []Cell{{Mode: Same}}, Full: grid([]Mode{Same, Sep}, []int{1, 64}, []int{64, 1200}, []int{1}),
 			Contestants: names(baseline, []string{"ouro-goroutines", "gnet", "evio", "rio", "gain", "c-epoll"}),
@@ -206,7 +208,7 @@ func programs() []*Scenario {
 		{Name: PatternsName, About: "one echo service, written in each pattern", Role: protocol.Echo, Load: load.Echo, Conns: 64, Size: 64,
 			Quick: []Cell{{Mode: Sep}}, Full: grid([]Mode{Same, Sep, Free}, []int{64}, []int{64}, []int{1}),
 			Contestants: names(baseline, patterns)},
-		{Name: "patterns-idle", About: "memory of idle connections in each pattern", Role: protocol.Echo, Load: load.Idle, Conns: 10_000, Size: 64,
+		{Name: PatternsIdleName, About: "memory of idle connections in each pattern", Role: protocol.Echo, Load: load.Idle, Conns: 10_000, Size: 64,
 			Quick: []Cell{{Mode: Same, Conns: 1000}}, Full: []Cell{{Mode: Same}},
 			Contestants: names([]string{"std"}, patterns)},
 	}

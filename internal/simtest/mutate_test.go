@@ -1,0 +1,104 @@
+package simtest
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	mutateFlag = flag.String("sim.mutate", "", "run the mutations whose name contains this; all means all")
+	budgetFlag = flag.Int("sim.budget", 8000, "within how many seeds a mutation must be found")
+)
+
+// root is the module's, seen from this folder.
+const root = "../.."
+
+// mutated is the file of m with the bug in it.
+func (m mutation) mutated(t *testing.T) (path string, src []byte) {
+	path, err := filepath.Abs(filepath.Join(root, m.file))
+	require.NoError(t, err)
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(string(b), m.old), "%s: the code has changed: the mutation must say anew what it replaces", m.name)
+	return path, []byte(strings.Replace(string(b), m.old, m.new, 1))
+}
+
+// TestMutationsFit: each still says what it replaces, once, and what comes out is Go.
+func TestMutationsFit(t *testing.T) {
+	names := map[string]bool{}
+	for _, m := range mutations {
+		require.False(t, names[m.name], "%s: twice", m.name)
+		names[m.name] = true
+		_, src := m.mutated(t)
+		_, err := parser.ParseFile(token.NewFileSet(), m.file, src, 0)
+		require.NoError(t, err, m.name)
+	}
+}
+
+// TestMutations puts each bug back, by way of an overlay of the go command, and has TestSim look for it. It takes some
+// seconds each and runs only when asked: -sim.mutate=all.
+func TestMutations(t *testing.T) {
+	if *mutateFlag == "" {
+		t.Skip("builds the engine once per mutation; run it with -sim.mutate=all")
+	}
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("needs the go command: ", err)
+	}
+	for _, m := range mutations {
+		if *mutateFlag != "all" && !strings.Contains(m.name, *mutateFlag) {
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			began := time.Now()
+			why := m.hunt(t)
+			require.NotEmpty(t, why, "it was not found within %d seeds", *budgetFlag)
+			t.Logf("%.1f s: %s", time.Since(began).Seconds(), why)
+			if *tableFlag != "" {
+				require.NoError(t, addMutation(*tableFlag, m.name, why))
+			}
+		})
+	}
+}
+
+// hunt runs TestSim on the mutated engine. It returns what was found, empty if nothing was.
+func (m mutation) hunt(t *testing.T) string {
+	dir := t.TempDir()
+	path, src := m.mutated(t)
+	changed := filepath.Join(dir, "changed.go")
+	require.NoError(t, os.WriteFile(changed, src, 0o644))
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o644))
+	binary := filepath.Join(dir, "sim.test")
+	build := exec.Command("go", "test", "-vet=off", "-overlay", filepath.Join(dir, "overlay.json"), "-c", "-o", binary, ".")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	run := exec.Command(binary, "-test.run=^TestSim$", "-test.timeout=5m", "-sim.shrink=false", fmt.Sprint("-sim.seeds=", *budgetFlag))
+	out, err = run.CombinedOutput()
+	if err == nil {
+		return ""
+	}
+	for line := range strings.Lines(string(out)) {
+		if _, why, ok := strings.Cut(line, "seed "); ok {
+			return "seed " + strings.TrimSpace(why)
+		}
+	}
+	t.Fatalf("the run failed without a seed: %s", out)
+	return ""
+}
+
+// addMutation notes in the file that the bug was found.
+func addMutation(path, name, why string) error {
+	return update(path, func(r *results) { r.Mutations[name] = why })
+}
