@@ -40,6 +40,6 @@
 //
 // # What it refuses
 //
-// Networks other than tcp, tcp4 and tcp6 are the standard library's as they are. RawConn.Read and Write do not work on
-// a connection in engine mode (see TCPConn.SyscallConn). Linux only; io_uring from kernel 6.1.
+// IP sockets and Unix datagrams are the standard library's as they are. RawConn.Read and Write do not work on a UDP
+// socket that is on the engine (see UDPConn.SyscallConn). Linux only; io_uring from kernel 6.1.
 package net
