@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"syscall"
 
+	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/proactor"
 )
 
@@ -57,7 +58,11 @@ func (f *File) batch(ctx context.Context, d *direction, name string, ios []IO) e
 		b.N, b.Err = 0, nil
 		if b.Off < 0 {
 			b.Err = &fs.PathError{Op: name + "at", Path: f.Name(), Err: errNegativeOffset}
-		} else if !f.disk || !f.fromCache(d, b) {
+		}
+	}
+	alone := f.batchAlone(ctx, d, ios)
+	for i := range ios {
+		if b := &ios[i]; b.unfinished() && (alone || !f.disk || !f.fromCache(d, b)) {
 			left++
 		}
 	}
@@ -83,9 +88,6 @@ func (f *File) batch(ctx context.Context, d *direction, name string, ios []IO) e
 
 // fromCache reports whether the page cache did all of b.
 func (f *File) fromCache(d *direction, b *IO) bool {
-	if len(b.P) == 0 {
-		return true
-	}
 	h := f.hint(d)
 	if !h.worthwhile() {
 		return false
@@ -178,19 +180,58 @@ func (f *File) batchResults(ctx context.Context, d *direction, ios []IO, rs []pr
 		}
 		r := rs[k]
 		k++
-		switch {
-		case r.Errno == syscall.ECANCELED && ctx.Err() != nil:
+		if r.Errno == syscall.ECANCELED && ctx.Err() != nil {
 			b.Err = context.Cause(ctx)
-		case r.Errno == syscall.EINTR: // finished later
-		case r.Errno != 0:
-			b.Err = r.Errno
-		case r.N == 0 && d == reading, d == reading && f.direct && r.N%sector != 0:
-			b.N += int(r.N)
-			if b.unfinished() {
-				b.Err = io.EOF
-			}
-		default:
-			b.N += int(r.N)
+		} else {
+			b.took(f, d, r.N, r.Errno)
 		}
 	}
+}
+
+// took notes the result of an operation. One that is unfinished after it is to be gone on with.
+func (b *IO) took(f *File, d *direction, n int32, errno syscall.Errno) {
+	switch {
+	case errno == syscall.EINTR || errno == syscall.ECANCELED:
+	case errno != 0:
+		b.Err = errno
+	default:
+		b.N += int(n)
+		if b.unfinished() && d == reading && (n == 0 || f.direct && n%sector != 0) {
+			b.Err = io.EOF
+		}
+	}
+}
+
+// batchAlone does a batch of an ordinary goroutine on a ring of its own, as far as it comes. It reports false where that is
+// not the way.
+func (f *File) batchAlone(ctx context.Context, d *direction, ios []IO) bool {
+	fs := f.files
+	if ctx.Done() != nil || len(ios) < 2 || !f.disk || executor.Current() != nil || !fs.hasRing() {
+		return false
+	}
+	r := fs.rings.take()
+	if r == nil {
+		return false
+	}
+	left := 0
+	for i := range ios {
+		if ios[i].unfinished() {
+			left++
+		}
+	}
+	fs.stats.batches.Add(1)
+	fs.stats.engine.Add(uint64(left))
+	fs.waiting.Add(int32(left))
+	defer fs.waiting.Add(-int32(left))
+	if !r.run(f, d, ios) {
+		// It cannot happen but by somebody else's closing the ring. What was in flight is unknown, so the ring stays as it is.
+		for i := range ios {
+			if ios[i].unfinished() {
+				ios[i].Err = proactor.ErrBroken
+			}
+		}
+		return true
+	}
+	fs.rings.put(r)
+	return true
 }

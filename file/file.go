@@ -187,6 +187,7 @@ func (f *File) Close() error {
 	if !first {
 		return &fs.PathError{Op: "close", Path: f.Name(), Err: os.ErrClosed}
 	}
+	f.files.rings.forget(f)
 	if empty || !f.disk {
 		return f.std.Close()
 	}

@@ -26,6 +26,7 @@ type Files struct {
 	reason error            // why not
 	ring   bool             // engine is on io_uring
 	closed atomic.Bool
+	rings  batchRings
 
 	waiting atomic.Int32 // operations that wait for a disk now
 	stats   counters
@@ -48,6 +49,7 @@ func New(c Config) (*Files, error) {
 		return nil, fmt.Errorf("file: %w", err)
 	}
 	fs := &Files{config: c, leases: pool, slots: make(chan struct{}, c.Threads)}
+	fs.rings.limit = uint32(c.Threads)
 	if c.Engine != nil || c.Backend != proactor.Auto {
 		if fs.start(); fs.reason != nil {
 			return nil, errors.Join(fs.reason, pool.Close())
@@ -97,6 +99,7 @@ func (fs *Files) Close(ctx context.Context) error {
 		return os.ErrClosed
 	}
 	fs.once.Do(func() { fs.reason = os.ErrClosed })
+	fs.rings.close()
 	var err error
 	if fs.engine != nil && fs.config.Engine == nil {
 		err = fs.engine.Shutdown(ctx)

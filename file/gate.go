@@ -37,3 +37,6 @@ func (g *gate) shut() (first, empty bool) {
 
 // users is the number of those inside.
 func (g *gate) users() int64 { return g.state.Load() &^ gateClosed }
+
+// closed reports whether the gate is shut.
+func (g *gate) closed() bool { return g.state.Load()&gateClosed != 0 }

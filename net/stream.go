@@ -107,8 +107,13 @@ func (c *stream) ReadLease() (buffers.Lease, error) {
 	return l, err
 }
 
-// WriteLease writes the bytes of l like Write, and releases l in any case.
+// WriteLease writes the bytes of l like Write, and releases l in any case: with SetZeroCopy when the kernel has let go of the
+// memory.
 func (c *stream) WriteLease(l buffers.Lease) error {
+	if c.ok() && c.conn.Load() != nil {
+		pc := c.conn.Load()
+		return c.opError("write", pc.WriteLease(l))
+	}
 	_, err := c.Write(l.Bytes())
 	l.Release()
 	return err

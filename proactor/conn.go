@@ -69,6 +69,8 @@ type Conn struct {
 	outMax   int // of outBytes; 0 the engine's
 	received uint64
 	werr     error
+	zc       *zeroCopyLease // the Write under way is one without a copy
+	zcFrom   int            // SetZeroCopy
 
 	ctl   executor.Command
 	task  executor.Task // runs the callbacks; only used with a handler

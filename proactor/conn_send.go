@@ -12,6 +12,9 @@ const maxTransfer = 1 << 30
 
 // startSend submits out. mu is held, the worker owned.
 func (c *Conn) startSend() {
+	if c.zc != nil && c.startZeroCopy() {
+		return
+	}
 	o := c.loop.takeSend()
 	o.Done, o.FD, o.Buf = c, c.fd, c.out[:min(len(c.out), maxTransfer)]
 	if err := c.loop.backend.Submit(o); err != nil {
@@ -25,7 +28,11 @@ func (c *Conn) startSend() {
 // onSend takes the completion of a send in. mu is held, the worker owned.
 func (c *Conn) onSend(r *op.Completion) {
 	c.sendOn = false
-	c.loop.giveSend(c.send)
+	if c.send.Kind == op.Send {
+		c.loop.giveSend(c.send)
+	} else {
+		c.zeroCopyRefused(r)
+	}
 	c.send = nil
 	switch {
 	case r.Errno == 0:

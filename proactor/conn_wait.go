@@ -387,13 +387,6 @@ func (c *Conn) endWrite(want int) (int, error) {
 	return n, err
 }
 
-// WriteLease sends the bytes of l like Write, and releases l.
-func (c *Conn) WriteLease(l buffers.Lease) error {
-	_, err := c.Write(l.Bytes())
-	l.Release()
-	return err
-}
-
 // SetDeadline sets both deadlines; a zero time means none, a past one ends at once whatever waits.
 func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadline(t, true, true) }
 

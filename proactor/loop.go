@@ -20,15 +20,16 @@ type loop struct {
 	batches bool
 	turn    uint32 // of the worker; never 0
 
-	starved atomic.Uint64
-	broken  atomic.Bool
-	load    atomic.Int64 // connections, those on their way here included
-	mu      sync.Mutex   // guards conns, packets and local
-	conns   *Conn
-	packets map[*PacketConn]struct{}
-	local   *Addr    // the last connection's
-	calls   *Call    // in flight; of the worker
-	sends   []*op.Op // idle; of the worker. An operation per connection would be memory that is idle nearly always
+	starved    atomic.Uint64
+	zeroCopied [2]atomic.Uint64 // sends without a copy, and those that the kernel copied all the same
+	broken     atomic.Bool
+	load       atomic.Int64 // connections, those on their way here included
+	mu         sync.Mutex   // guards conns, packets and local
+	conns      *Conn
+	packets    map[*PacketConn]struct{}
+	local      *Addr    // the last connection's
+	calls      *Call    // in flight; of the worker
+	sends      []*op.Op // idle; of the worker. An operation per connection would be memory that is idle nearly always
 }
 
 // Poll is the backend's; the executor calls it.

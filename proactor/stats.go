@@ -14,6 +14,9 @@ type Stats struct {
 	Backend op.Stats
 	// Rescued counts receives that went into memory of their own because the worker's buffers were all in use.
 	Rescued uint64
+	// ZeroCopySends counts sends without a copy (Conn.SetZeroCopy), ZeroCopyCopied those of them that the kernel copied
+	// all the same, as it does over loopback.
+	ZeroCopySends, ZeroCopyCopied uint64
 	// Executor has tasks, steals, hand-overs, demotions, panics.
 	Executor executor.Stats
 	// Buffers has one entry per worker.
@@ -35,6 +38,8 @@ func (e *Engine) Stats() Stats {
 		s.InFlight += l.backend.InFlight()
 		s.Conns += int(l.load.Load())
 		s.Rescued += l.starved.Load()
+		s.ZeroCopySends += l.zeroCopied[0].Load()
+		s.ZeroCopyCopied += l.zeroCopied[1].Load()
 		s.Buffers = append(s.Buffers, l.backend.Buffers().Stats())
 	}
 	return s

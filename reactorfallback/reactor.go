@@ -125,7 +125,7 @@ func (r *Reactor) Submit(o *op.Op) error {
 	if r.closed || r.broken != nil {
 		return op.ErrClosed
 	}
-	if o.Kind > op.SendMsg {
+	if o.Kind > op.SendZC {
 		return fmt.Errorf("reactorfallback: operation of kind %d (%v) is not known here", o.Kind, o.Kind)
 	}
 	t := r.begin(o)
@@ -145,7 +145,7 @@ func (r *Reactor) Submit(o *op.Op) error {
 	t.file = f
 	f.users++
 	switch o.Kind {
-	case op.Send:
+	case op.Send, op.SendZC: // it copies
 		r.submitSend(f, t)
 	case op.SendMsg:
 		r.submitSendMsg(f, t)

@@ -46,12 +46,18 @@ const (
 	// SendMsg is sendmsg(2) once, of what Msg points to. Events are the call's flags. For datagrams: what is sent in
 	// part of a stream is not continued.
 	SendMsg
+	// SendZC is Send without a copy, where the backend can do that. A success has two completions: one with More and the
+	// count, after which the bytes are on their way, and the terminal one, after which nobody looks at Buf any more; its
+	// Result is 1 if they were copied all the same. A backend that copies has the terminal one only, with the count, as
+	// has a failure. Where the kernel cannot do it for this socket or for want of memory, the error says so
+	// (EOPNOTSUPP, EINVAL, ENOMEM, ENOBUFS) and a Send will do.
+	SendZC
 
 	kindCount
 )
 
 var kindNames = [kindCount]string{"nop", "accept", "connect", "recv", "recv-into", "send", "poll",
-	"read", "write", "readv", "writev", "fsync", "recvmsg", "recvmsg-into", "sendmsg"}
+	"read", "write", "readv", "writev", "fsync", "recvmsg", "recvmsg-into", "sendmsg", "send-zc"}
 
 func (k Kind) String() string {
 	if k < kindCount {

@@ -25,6 +25,7 @@ func Run(t *testing.T, make New) {
 		{"recv", recvChecks},
 		{"recv-into", recvIntoChecks},
 		{"send", sendChecks},
+		{"send-zc", sendZCChecks},
 		{"accept", acceptChecks},
 		{"connect", connectChecks},
 		{"poll", pollChecks},

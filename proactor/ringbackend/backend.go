@@ -55,6 +55,7 @@ type Backend struct {
 	// completion is the record that Complete is shown: one for all, so that no completion allocates.
 	completion op.Completion
 
+	zeroCopy             zeroCopy
 	submitted, completed uint64
 	stats                counters
 }
@@ -134,6 +135,9 @@ func (b *Backend) Submit(o *op.Op) error {
 // fill makes the entry for o.
 func (b *Backend) fill(sqe *uring.SQE, o *op.Op) {
 	prepare(sqe, o)
+	if o.Kind == op.SendZC && b.zeroCopy.noReport {
+		sqe.IoPrio &^= uring.SendZCReportUsage
+	}
 	sqe.UserData = uint64(o.Ref())
 	if o.Kind == op.Recv || o.Kind == op.Accept || o.Kind == op.RecvMsg {
 		b.armFrom(o.Ref().Slot())

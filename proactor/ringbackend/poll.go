@@ -130,6 +130,9 @@ func (b *Backend) deliver(cqe *uring.CQE) int {
 	} else {
 		c.Errno = syscall.Errno(-cqe.Res)
 	}
+	if o.Kind == op.SendZC {
+		return b.deliverZC(o, cqe)
+	}
 	if id, ok := cqe.Buffer(); ok {
 		c.Lease = b.lease(id, cqe.Res)
 	}

@@ -22,6 +22,8 @@ func prepare(s *uring.SQE, o *op.Op) {
 		s.PrepRecv(fd, o.Buf, 0)
 	case op.Send:
 		s.PrepSend(fd, o.Buf, unix.MSG_NOSIGNAL|unix.MSG_WAITALL)
+	case op.SendZC:
+		s.PrepSendZC(fd, o.Buf, unix.MSG_NOSIGNAL|unix.MSG_WAITALL, uring.SendZCReportUsage)
 	case op.Poll:
 		s.PrepPollAdd(fd, o.Events)
 	case op.RecvMsg:
@@ -38,4 +40,4 @@ func prepare(s *uring.SQE, o *op.Op) {
 }
 
 // known reports whether prepare knows k.
-func known(k op.Kind) bool { return k <= op.SendMsg }
+func known(k op.Kind) bool { return k <= op.SendZC }

@@ -1,0 +1,24 @@
+//go:build linux
+
+package net
+
+import "syscall"
+
+// SetZeroCopy has WriteLease send leases of at least min bytes without copying them, where that can be done: on io_uring, and
+// if the connection can be on the engine, where it is moved to. 0, the default, never. The bytes of such a lease stay in use
+// until the peer has acknowledged them, and must not be changed; then the lease is released. It pays from some 16 KiB on
+// with a real network card, and never over loopback, where the kernel copies in any case
+// (proactor.Stats.ZeroCopyCopied tells). Connections that were accepted with Multipath TCP, the default of listeners, cannot
+// do it: ListenConfig.SetMultipathTCP(false).
+func (c *TCPConn) SetZeroCopy(min int) error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	if err := c.toEngine(); err == errPinned {
+		return nil // it has to stay with the standard library, which copies
+	} else if err != nil {
+		return c.ownError("set", err)
+	}
+	c.conn.Load().SetZeroCopy(min)
+	return nil
+}

@@ -1,0 +1,97 @@
+//go:build linux
+
+package net
+
+import (
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/proactor"
+)
+
+// Leases sent without a copy arrive whole, and come back to their pool, which overwrites them, only when the kernel has let
+// go of them.
+func TestZeroCopy(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		for _, goroutine := range []bool{false, true} {
+			pool, err := buffers.NewPool(buffers.PoolConfig{})
+			require.NoError(t, err)
+			const rounds, size = 40, 100_000
+			before := e.Stats()
+			got := sendOn(t, e, goroutine, func(c *TCPConn) {
+				if err := c.SetZeroCopy(50_000); err != nil {
+					t.Error(err)
+				}
+				for i := range rounds {
+					for _, n := range []int{size, 100} { // the small ones are copied
+						l, err := pool.Get(n)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						for j := range l.Bytes() {
+							l.Bytes()[j] = byte(i) ^ byte(j) ^ byte(j>>8)
+						}
+						if err := c.WriteLease(l); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			})
+			require.Len(t, got, rounds*(size+100))
+			for i := range rounds {
+				for _, n := range []int{size, 100} {
+					for j := range n {
+						if got[j] != byte(i)^byte(j)^byte(j>>8) {
+							t.Fatalf("round %d, byte %d differs", i, j)
+						}
+					}
+					got = got[n:]
+				}
+			}
+			for end := time.Now().Add(20 * time.Second); pool.Stats().Out > 0 && time.Now().Before(end); {
+				time.Sleep(time.Millisecond)
+			}
+			require.NoError(t, pool.Close())
+			require.Zero(t, pool.Stats().DoubleReleases)
+			if sent := e.Stats().ZeroCopySends - before.ZeroCopySends; e.Info().Backend == proactor.IOUring {
+				require.GreaterOrEqual(t, sent, uint64(rounds))
+			} else {
+				require.Zero(t, sent)
+			}
+		}
+	})
+}
+
+// A deadline ends a WriteLease that the peer holds up; its memory is free once the connection is gone.
+func TestZeroCopyDeadline(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		s := forced(e, modeEngine)
+		l, err := s.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		pool, err := buffers.NewPool(buffers.PoolConfig{MaxBytes: 32 << 20, MaxSlab: 32 << 20})
+		require.NoError(t, err)
+		c, err := s.Dial("tcp", l.Addr().String())
+		require.NoError(t, err)
+		peer, err := l.Accept()
+		require.NoError(t, err)
+		require.NoError(t, c.(*TCPConn).SetZeroCopy(1))
+		lease, err := pool.Get(32 << 20)
+		require.NoError(t, err)
+		require.NoError(t, c.SetWriteDeadline(time.Now().Add(20*time.Millisecond)))
+		require.ErrorIs(t, c.(*TCPConn).WriteLease(lease), os.ErrDeadlineExceeded)
+		require.NoError(t, c.Close())
+		_, _ = io.Copy(io.Discard, peer)
+		require.NoError(t, peer.Close())
+		require.NoError(t, l.Close())
+		for end := time.Now().Add(20 * time.Second); pool.Stats().Out > 0 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		require.NoError(t, pool.Close())
+	})
+}
