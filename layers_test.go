@@ -51,7 +51,7 @@ var layers = []layer{
 	{"internal/optest", []string{"buffers", "internal/op"}, []string{"golang.org/x/sys/unix", "github.com/stretchr/testify"},
 		"for tests: the suite that every backend runs"},
 	{"internal/simkernel", []string{"buffers", "internal/op"}, kernel, "for tests: a kernel in memory and a backend on it, with every fault"},
-	{"reactorfallback", []string{"buffers", "internal/netpark", "internal/op"}, kernel, "the epoll backend"},
+	{"reactorfallback", []string{"buffers", "internal/dgram", "internal/netpark", "internal/op"}, kernel, "the epoll backend"},
 	{"proactor/ringbackend", []string{"uring", "buffers", "internal/netpark", "internal/op"}, kernel, "the io_uring backend"},
 	{"proactor", []string{"uring", "buffers", "executor", "internal/dgram", "internal/op", "reactorfallback", "proactor/ringbackend"}, kernel,
 		"Engine, connections, listeners, deadlines, callbacks, choice of the backend, statistics"},
