@@ -88,6 +88,7 @@ func (c *TCPConn) WriteTo(w io.Writer) (n int64, err error) {
 
 func (c *TCPConn) writeLeases(w io.Writer) (int64, error) {
 	var total int64
+	var large bulk
 	for {
 		l, err := c.ReadLease()
 		if err == io.EOF {
@@ -96,6 +97,7 @@ func (c *TCPConn) writeLeases(w io.Writer) (int64, error) {
 		if err != nil {
 			return total, err
 		}
+		much := large.saw(l.Len())
 		n, err := w.Write(l.Bytes())
 		if err == nil && n < l.Len() {
 			err = io.ErrShortWrite
@@ -104,6 +106,13 @@ func (c *TCPConn) writeLeases(w io.Writer) (int64, error) {
 		total += int64(n)
 		if err != nil {
 			return total, err
+		}
+		if to, ok := w.(*TCPConn); ok && much && to.conn.Load() != nil {
+			n, handled, err := spliceTo(to.conn.Load(), c.conn.Load())
+			if total += n; handled {
+				return total, err
+			}
+			large = 0
 		}
 	}
 }

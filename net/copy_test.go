@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	stdnet "net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -153,6 +154,63 @@ func TestSendFileDeadline(t *testing.T) {
 		require.Equal(t, "readfrom", oe.Op)
 		require.NoError(t, c.Close())
 		require.NoError(t, l.Close())
+		<-served
+	})
+}
+
+// A proxy passes small and large messages on; bulk data goes over to splice, in the middle of what has arrived already.
+func TestProxyCopies(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		_, content := someFile(t, 24<<20+5)
+		s := forced(e, modeEngine)
+		up, err := s.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		sums := make(chan [32]byte, 1)
+		go func() {
+			c, err := up.Accept()
+			if err != nil {
+				return
+			}
+			h := sha256.New()
+			n, err := io.Copy(h, c)
+			if err != nil || n != int64(len(content)) {
+				t.Errorf("%d bytes, %v", n, err)
+			}
+			sums <- [32]byte(h.Sum(nil))
+			_ = c.Close()
+		}()
+		l, err := s.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		served := make(chan error, 1)
+		copied := make(chan int64, 1)
+		go func() {
+			served <- s.Serve(l, func(c Conn) {
+				to, err := s.Dial("tcp", up.Addr().String())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				n, err := io.Copy(to, c)
+				if err != nil {
+					t.Error(err)
+				}
+				copied <- n
+				_ = to.Close()
+			})
+		}()
+		c, err := stdnet.Dial("tcp", l.Addr().String())
+		require.NoError(t, err)
+		rest := content
+		for _, n := range []int{1, 100, 5000, len(content)} { // small ones first
+			n = min(n, len(rest))
+			_, err := c.Write(rest[:n])
+			require.NoError(t, err)
+			rest = rest[n:]
+		}
+		require.NoError(t, c.Close())
+		require.EqualValues(t, len(content), <-copied)
+		require.Equal(t, sha256.Sum256(content), <-sums)
+		require.NoError(t, errors.Join(l.Close(), up.Close()))
 		<-served
 	})
 }

@@ -120,11 +120,34 @@ func (e *Engine) NewConn(fd int) (*Conn, error) {
 	if e.closing {
 		return nil, ErrShutdown
 	}
-	return newConn(e.assign(), fd), nil
+	return newConn(e.assignNear(), fd), nil
 }
 
 // Handle lets h serve c, which must not have been used for anything else.
 func (e *Engine) Handle(c *Conn, h *Handler) { c.handle(h) }
+
+// nearMost is how many connections more than the fewest, in proportion and besides, a loop may have and still get those
+// that its coroutines make.
+const (
+	nearTimes = 2
+	nearMost  = 16
+)
+
+// assignNear is assign for a connection that the caller has made. A coroutine's own loop comes first: what it passes from
+// one of its connections to the other then needs nobody else (each hop to another worker is a command and a wake-up). But not
+// where one loop would end up with all: a coroutine may make thousands.
+func (e *Engine) assignNear() *loop {
+	least := e.assign()
+	co := executor.Current()
+	if co == nil || co.Home().Executor() != e.ex {
+		return least
+	}
+	own := co.Home().Driver().(*loop)
+	if own.broken.Load() || own.load.Load() > nearTimes*least.load.Load()+nearMost {
+		return least
+	}
+	return own
+}
 
 // assign picks the loop with the fewest connections; among equals they take turns. One that broke is the last choice.
 func (e *Engine) assign() *loop {

@@ -26,7 +26,7 @@ var modules = []module{
 	{path: "github.com/hashicorp/yamux", version: "v0.1.2"},
 	{path: "github.com/jlaffaye/ftp", version: "v0.2.4", std: map[string]string{"ftp.go": tlsDialer, "client_test.go": "gives ftp.go its Dialer"}},
 	{path: "github.com/libp2p/go-yamux/v5", version: "v5.1.0"},
-	{path: "github.com/miekg/dns", version: "v1.1.73", std: map[string]string{"client.go": tlsDialer}},
+	{path: "github.com/miekg/dns", version: "v1.1.73", std: map[string]string{"client.go": tlsDialer, "client_test.go": "gives client.go its Dialer"}},
 	{path: "github.com/mochi-mqtt/server/v2", version: "v2.7.9"},
 	{path: "github.com/nats-io/nats.go", version: "v1.53.1", packages: []string{".", "./test"}},
 	{path: "github.com/pion/turn/v4", version: "v4.1.4"},
