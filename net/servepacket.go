@@ -85,11 +85,9 @@ func (s PacketServer) onGoroutines(ctx context.Context, c PacketConn) error {
 	// Goroutines that all read: who has read a datagram serves it, while the next one reads.
 	for range min(s.Concurrency, goroutineReaders) {
 		wg.Go(func() {
-			if err := s.readLoop(c); err != nil {
-				select {
-				case errs <- err:
-				default:
-				}
+			select {
+			case errs <- s.readLoop(c):
+			default:
 			}
 		})
 	}

@@ -119,7 +119,6 @@ func describe(err error) string {
 	}
 	var ne Error
 	if errors.As(err, &ne) {
-		//lint:ignore SA1019 compared with the standard library's
 		s += fmt.Sprintf(" timeout=%v temporary=%v", ne.Timeout(), ne.Temporary())
 	}
 	return s + fmt.Sprintf(" closed=%v deadline=%v refused=%v", errors.Is(err, ErrClosed),
