@@ -76,6 +76,13 @@ func (c *Chan[T]) Len() int {
 // Send sends v, and waits while the channel is full. As with Go's channels it panics when the channel is closed, also
 // if that happens while it waits.
 func (c *Chan[T]) Send(v T) {
+	c.mu.Lock()
+	if c.count < len(c.buf) && !c.closed && c.receives.Empty() { // mostly
+		c.put(v)
+		c.leave(waker{})
+		return
+	}
+	c.mu.Unlock()
 	if c.SendContext(context.Background(), v) != nil {
 		panic("csp: send on a closed channel")
 	}
@@ -229,7 +236,9 @@ func (c *Chan[T]) leave(w waker) {
 	c.ops++
 	spent := c.ops%checkpointEvery == 0
 	c.mu.Unlock()
-	w.wake()
+	if w != (waker{}) {
+		w.wake()
+	}
 	if spent {
 		executor.Checkpoint(checkpointEvery)
 	}

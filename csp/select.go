@@ -156,10 +156,13 @@ func shuffle(a *[maxShuffled]uint8, n int) []uint8 {
 	if n > maxShuffled {
 		return a[:0:0]
 	}
-	r := rand.Uint64() // 16! < 2^64
+	var r uint64
 	for i := range n {
-		j := uint8(r % uint64(i+1))
-		r /= uint64(i + 1)
+		if i%4 == 1 { // four draws of 16 bits; the first case needs none
+			r = rand.Uint64()
+		}
+		j := uint8((r & 0xffff) * uint64(i+1) >> 16) // even but for one in 4096
+		r >>= 16
 		a[i] = a[j]
 		a[j] = uint8(i)
 	}
@@ -173,9 +176,11 @@ func each(n int, o []uint8, f func(i int) bool) {
 		start = rand.IntN(n)
 	}
 	for k := range n {
-		i := (start + k) % n
+		i := start + k
 		if len(o) > 0 {
 			i = int(o[k])
+		} else if i >= n {
+			i -= n
 		}
 		if f(i) {
 			return
@@ -187,21 +192,24 @@ func each(n int, o []uint8, f func(i int) bool) {
 func attemptAll(cases []Case, order []uint8) (won int, err error) {
 	won = -1
 	each(len(cases), order, func(i int) bool {
-		k := &cases[i]
 		done := false
-		switch {
-		case k.never:
-		case k.ch != nil:
-			done, err = k.ch.attempt(k.send, k.v)
-		case k.src != nil:
-			done, err = k.taken()
-		}
-		if done {
+		if done, err = cases[i].attempt(); done {
 			won = i
 		}
 		return done
 	})
 	return won, err
+}
+
+func (k *Case) attempt() (bool, error) {
+	switch {
+	case k.never:
+	case k.ch != nil:
+		return k.ch.attempt(k.send, k.v)
+	case k.src != nil:
+		return k.taken()
+	}
+	return false, nil
 }
 
 // taken takes the event of a source if it has happened.

@@ -175,6 +175,18 @@ func (s *Scope) TryGo(fn func(ctx context.Context) error) (bool, error) {
 	return err == nil, err
 }
 
+// Do runs fn on the caller as a child: Wait waits for it, and its error is a child's. It makes what somebody else has
+// started (a handler of net.Serve) a part of the scope. It returns fn's error, or ErrScopeEnded.
+func (s *Scope) Do(fn func(ctx context.Context) error) error {
+	if err := s.enter(true); err != nil {
+		return err
+	}
+	err := ErrGoexit
+	defer func() { s.leave(err) }()
+	err = contained(func() error { return fn(s.ctx) })
+	return err
+}
+
 var errNoPlace = errors.New("no place")
 
 // enter counts one more child.

@@ -241,6 +241,35 @@ func TestScopeGrace(t *testing.T) {
 	})
 }
 
+// Do makes its caller a child.
+func TestScopeDo(t *testing.T) {
+	onEach(t, func(t *testing.T, c ScopeConfig) {
+		c.Limit = 1
+		s := newScope(t, context.Background(), c)
+		in := make(chan struct{})
+		var ended atomic.Bool
+		go func() {
+			_ = s.Do(func(ctx context.Context) error {
+				close(in)
+				<-ctx.Done()
+				ended.Store(true)
+				return ctx.Err()
+			})
+		}()
+		<-in
+		ok, err := s.TryGo(func(context.Context) error { return nil })
+		require.NoError(t, err)
+		require.False(t, ok, "it has a place")
+		s.Cancel(nil)
+		require.NoError(t, s.Wait())
+		require.True(t, ended.Load())
+		require.ErrorIs(t, s.Do(nil), ErrScopeEnded)
+		s = newScope(t, context.Background(), c)
+		require.Error(t, s.Do(func(context.Context) error { panic("do") }))
+		require.ErrorContains(t, s.Wait(), "do")
+	})
+}
+
 func TestScopeTimeout(t *testing.T) {
 	onEach(t, func(t *testing.T, c ScopeConfig) {
 		c.Timeout = time.Millisecond

@@ -13,8 +13,8 @@ import (
 // An attempt that finds nothing costs about a microsecond for nothing, so after some of them only every retryEvery-th is
 // made, until one finds something again ("cold"). And preadv2(2) costs a twentieth more than pread(2), so once the page
 // cache has had everything for a while, an ordinary goroutine makes the ordinary system call ("hot"): now and then it asks
-// again, to learn when that has changed, and it does not when more callers are inside than there are processors to run
-// them, as some of them wait for the disk then.
+// again, to learn when that has changed, and it does not when many more callers are inside than there are processors to run
+// them, as most of them wait for the disk then. (Some more are inside whenever the system takes a processor away.)
 type hint struct {
 	misses atomic.Uint32 // in a row; hintNever is a bit of it
 	hits   atomic.Uint32 // in a row, up to hintHot
@@ -26,6 +26,7 @@ const (
 	hintNever    = 1 << 31
 	hintHot      = 64
 	hotProbe     = 64
+	hotUsers     = 4 // times the processors
 )
 
 // worthwhile reports whether to ask the page cache, and counts what is left out.
@@ -48,7 +49,7 @@ func (h *hint) hot(users int64) bool {
 	if h.hits.Load() < hintHot {
 		return false
 	}
-	if users > int64(runtime.GOMAXPROCS(0)) {
+	if users > hotUsers*int64(runtime.GOMAXPROCS(0)) {
 		h.hits.Store(0)
 		return false
 	}

@@ -42,16 +42,16 @@ func (c *Conn) broke(err error) {
 	c.mu.Lock()
 	c.recvOn = false
 	c.endRecv(err)
-	if c.werr == nil {
-		c.werr = err
+	if c.werr() == nil {
+		c.setWerr(err)
 	}
 	if c.sendOn {
-		c.send, c.sendOn = nil, false
+		c.out, c.sendOn = c.out.withoutOp(), false
 	}
 	if p := c.polls; p != nil {
 		p.inOn, p.outOn = false, false
 	}
-	if len(c.out) > 0 { // a Write that is in its direct system call finds werr afterwards
+	if len(c.outBytes()) > 0 { // a Write that is in its direct system call finds werr afterwards
 		c.sendDone()
 	}
 	if !c.closed {

@@ -5,7 +5,6 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/internal/op"
 )
@@ -14,18 +13,22 @@ import (
 //
 // States and owners. mu guards every field below it; it is never held while waiting. Two operations at most are in
 // flight: recv (a multishot, or a single receive while buffers lack) and send. What *should* be in flight follows
-// from the fields (wantRecv, inbox, out, cancelSend, closed), and reconcile brings the backend there. reconcile runs
+// from the fields (wantRecv, inbox, out, closed), and reconcile brings the backend there. reconcile runs
 // only where the loop's worker is owned: in a completion, in a command, or in code of that worker between Enter and
 // Leave. Everybody else changes the fields and kicks.
 //
 //	receive:  off ─wantRecv─▶ armed ─inbox full─▶ cancelling ─▶ paused ─inbox low─▶ armed …
 //	             armed ─ENOBUFS─▶ rescue (one receive into memory of its own) ─▶ armed
 //	             armed ─end of file, error─▶ ended (rerr says how; the inbox is still delivered)
-//	send:     idle ─out─▶ in flight ─short─▶ in flight … ─▶ idle
+//	send:     idle ─out.bytes─▶ in flight ─short─▶ in flight … ─▶ idle
+//
+// What is only needed while something is sent, or once a side has ended, lies outside (out, ends): most connections of a
+// busy server are idle, and each byte here is a byte for every one of them.
 //
 // Invariants:
 //  1. recvOn (sendOn) is set exactly while recv (send) belongs to the backend.
-//  2. out, and what it points to, is not touched by others while sendOn.
+//  2. out.bytes, and what it points to, is not touched by others while sendOn. out is set while sendOn, while writing, and
+//     while Send has accepted bytes that are not sent.
 //  3. fd is closed once, by finish, when closed and neither operation is in flight, no direct system call runs (uses)
 //     and nothing that Send accepted is left to send. So an fd number that was given away is never used.
 //  4. Every lease in the inbox and in the queue of Send is released or handed to a caller.
@@ -33,44 +36,34 @@ type Conn struct {
 	loop *loop
 	mu   sync.Mutex
 
-	fd    int32
-	quota int32 // of unread buffers; 0 the engine's
-	uses  int32 // direct system calls on fd that run without mu, and Write's turn
-	local *Addr // shared by the connections of a loop that have the same
-	peer  Addr
+	fd     int32
+	quota  int32 // of unread buffers; 0 the engine's
+	outMax int32 // of out.queued, in bytes; 0 the engine's
+	uses   int32 // direct system calls on fd that run without mu, and Write's turn
+	local  *Addr // shared by the connections of a loop that have the same
+	peer   Addr
 
-	wantRecv   bool
-	recvOn     bool
-	paused     bool // the inbox was full; stays until it is low
-	rescue     bool // recv is a single receive into rescued memory
-	sendOn     bool
-	cancelSend bool
-	writing    bool // a Write has the turn; out is its
-	closed     bool
-	finished   bool
-	discarded  bool // bytes arrived that nobody will read
-	halted     bool // by PauseRead
-	direct     bool // Read makes the system calls; recv is not used
-	opened     bool // OnOpen was called
-	told       bool // OnClose was called
+	wantRecv  bool
+	recvOn    bool
+	paused    bool // the inbox was full; stays until it is low
+	sendOn    bool
+	writing   bool // a Write has the turn; out is its
+	closed    bool
+	finished  bool
+	discarded bool // bytes arrived that nobody will read
+	halted    bool // by PauseRead
+	direct    bool // Read makes the system calls; recv is not used
+	opened    bool // OnOpen was called
+	told      bool // OnClose was called
 
-	recv  op.Op
-	inbox leaseQueue
-	rerr  error
-	// fullIn is the turn in which the inbox came to hold the quota, 0 when it does not.
-	fullIn uint32
+	fullIn uint32 // the turn in which the inbox came to hold the quota, 0 when it does not
+	zcFrom int32  // SetZeroCopy
 
-	send     *op.Op        // one of the loop's, while sendOn
-	out      []byte        // what is left of the send under way
-	sent     int           // how much of it went
-	outLease buffers.Lease // holds out when it came through Send
-	outq     *leaseQueue   // made when Send is called during a send
-	outBytes int
-	outMax   int // of outBytes; 0 the engine's
+	recv     op.Op
+	inbox    leaseQueue
+	out      *outgoing
+	ends     *ends
 	received uint64
-	werr     error
-	zc       *zeroCopyLease // the Write under way is one without a copy
-	zcFrom   int            // SetZeroCopy
 
 	ctl   executor.Command
 	task  executor.Task // runs the callbacks; only used with a handler
@@ -80,6 +73,35 @@ type Conn struct {
 
 	prev, next *Conn // in loop.conns
 	value      any
+}
+
+// ends says how the two sides of a connection ended; nil is a side that is open.
+type ends struct{ read, write error }
+
+// rerr is how receiving ended; nil as long as it goes on. The inbox is still delivered.
+func (c *Conn) rerr() error {
+	if c.ends == nil {
+		return nil
+	}
+	return c.ends.read
+}
+
+// werr is how sending ended.
+func (c *Conn) werr() error {
+	if c.ends == nil {
+		return nil
+	}
+	return c.ends.write
+}
+
+func (c *Conn) setRerr(err error) { c.ended().read = err }
+func (c *Conn) setWerr(err error) { c.ended().write = err }
+
+func (c *Conn) ended() *ends {
+	if c.ends == nil {
+		c.ends = new(ends)
+	}
+	return c.ends
 }
 
 // rescueBytes is how much one receive takes when the loop's buffers are all in use.
@@ -178,8 +200,8 @@ func (c *Conn) reconcile() {
 	}
 	switch {
 	case c.sendOn && c.stopsSend():
-		c.loop.backend.Cancel(c.send)
-	case c.sendOn || len(c.out) == 0 || c.werr != nil:
+		c.loop.backend.Cancel(c.out.send)
+	case c.sendOn || len(c.outBytes()) == 0 || c.werr() != nil:
 	case c.stopsSend():
 		c.sendDone()
 	default:
@@ -191,10 +213,10 @@ func (c *Conn) reconcile() {
 
 // stopsSend reports whether the send under way is to end now. What Send has accepted goes on after Close, until it
 // fails or is given up.
-func (c *Conn) stopsSend() bool { return c.cancelSend || c.closed && c.writing || c.werr != nil }
+func (c *Conn) stopsSend() bool { return c.out.cancel || c.closed && c.writing || c.werr() != nil }
 
 func (c *Conn) wantsRecv() bool {
-	return c.wantRecv && !c.direct && !c.halted && !c.closed && !c.paused && c.rerr == nil
+	return c.wantRecv && !c.direct && !c.halted && !c.closed && !c.paused && c.rerr() == nil
 }
 
 // Complete is told by the backend, in loop state.
@@ -203,7 +225,7 @@ func (c *Conn) Complete(o *op.Op, r *op.Completion) {
 	switch {
 	case o == &c.recv && c.recvOn:
 		c.onRecv(r)
-	case o == c.send:
+	case c.out != nil && o == c.out.send:
 		c.onSend(r)
 	case c.onPoll(o, r):
 	default:
@@ -237,8 +259,8 @@ func (c *Conn) shut() {
 		c.discarded = true
 		c.inbox.drop()
 	}
-	if c.rerr == nil {
-		c.rerr = ErrClosed
+	if c.rerr() == nil {
+		c.setRerr(ErrClosed)
 	}
 	if c.outPending() {
 		c.linger()
@@ -252,7 +274,7 @@ func (c *Conn) shut() {
 
 // outPending reports whether Send has accepted bytes that are not sent yet.
 func (c *Conn) outPending() bool {
-	return (c.outLease.Valid() || c.outq.len() > 0) && c.werr == nil
+	return c.out != nil && (c.out.lease.Valid() || c.out.queue.len() > 0) && c.werr() == nil
 }
 
 // finish closes the descriptor once nothing needs it any more. mu is held; any goroutine.
@@ -264,9 +286,13 @@ func (c *Conn) finish() {
 		return // reconcile finishes
 	}
 	c.finished = true
-	c.outLease.Release()
-	c.outLease = buffers.Lease{}
-	c.outq.drop()
+	if o := c.out; o != nil {
+		o.drop()
+		if !c.writing {
+			o.bytes = nil
+		}
+		c.restOut()
+	}
 	if c.wait != nil {
 		c.wait.timer.Stop()
 	}

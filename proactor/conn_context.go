@@ -90,7 +90,9 @@ func (c *Conn) endTurn(turn *bool) {
 	switch {
 	case w == nil:
 	case w.turn == turn:
-		c.cancelSend, kick = true, true
+		if c.out != nil {
+			c.out.cancel, kick = true, true
+		}
 	default:
 		for _, q := range w.writers {
 			q.Wake()

@@ -12,27 +12,27 @@ import (
 
 // readError is what a Read returns for rerr. mu is held.
 func (c *Conn) readError() error {
-	err := c.rerr
+	err := c.rerr()
 	if _, ok := err.(*os.SyscallError); ok {
-		c.rerr = io.EOF
+		c.setRerr(io.EOF)
 	}
 	return err
 }
 
 // writeError is what a Write returns for werr. mu is held.
 func (c *Conn) writeError() error {
-	err := c.werr
+	err := c.werr()
 	if _, ok := err.(*os.SyscallError); !ok {
 		return err
 	}
 	broken := callError("write", syscall.EPIPE)
-	c.werr = broken
-	unread, ok := c.rerr.(*os.SyscallError)
+	c.setWerr(broken)
+	unread, ok := c.rerr().(*os.SyscallError)
 	if !ok || err.(*os.SyscallError).Err != syscall.EPIPE {
 		return err
 	}
 	// The receive took the error from the socket, and no Read has returned it.
-	c.rerr = io.EOF
+	c.setRerr(io.EOF)
 	errno, _ := unread.Err.(syscall.Errno)
 	return callError("write", errno)
 }

@@ -11,7 +11,7 @@ func (c *Conn) SetLimits(receiveBuffers, writeQueueBytes int) {
 		c.quota = int32(min(receiveBuffers, 1<<30))
 	}
 	if writeQueueBytes > 0 {
-		c.outMax = writeQueueBytes
+		c.outMax = int32(min(writeQueueBytes, 1<<30))
 	}
 }
 
@@ -27,7 +27,10 @@ func (c *Conn) Received() uint64 {
 func (c *Conn) Queued() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.outBytes
+	if c.out == nil {
+		return 0
+	}
+	return c.out.queued
 }
 
 func (c *Conn) receiveQuota() int {
@@ -39,7 +42,7 @@ func (c *Conn) receiveQuota() int {
 
 func (c *Conn) writeQueue() int {
 	if c.outMax > 0 {
-		return c.outMax
+		return int(c.outMax)
 	}
 	return c.loop.engine.writeQueue
 }

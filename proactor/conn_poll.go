@@ -200,7 +200,7 @@ func (c *Conn) readDirect(ctx context.Context, p []byte) (n int, err error) {
 			err = c.awaitRead(ctx, false) // it ends the receive of before
 		case c.inbox.len() > 0:
 			n, _ = c.takeInbox(p)
-		case c.rerr != nil:
+		case c.rerr() != nil:
 			err = c.readError()
 		case c.halted:
 			err = c.awaitRead(ctx, false)
@@ -261,7 +261,7 @@ func (c *Conn) ReadWith(f func(fd int) bool) error {
 	if c.inbox.len() > 0 {
 		return ErrReadAhead
 	}
-	if _, failed := c.rerr.(*os.SyscallError); failed {
+	if _, failed := c.rerr().(*os.SyscallError); failed {
 		return c.readError()
 	}
 	for {
@@ -298,7 +298,7 @@ func (c *Conn) WriteWith(f func(fd int) bool) (err error) {
 		c.mu.Unlock()
 		return err
 	}
-	c.writing, c.sent = true, 0
+	c.beginWrite()
 	want := 1 // it has not come to its end
 	defer func() {
 		c.mu.Unlock()

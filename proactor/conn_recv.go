@@ -11,8 +11,7 @@ import (
 // startRecv submits a receive of the kind given. mu is held, the worker owned.
 func (c *Conn) startRecv(kind op.Kind) {
 	c.recv.Kind = kind
-	c.rescue = kind == op.RecvInto
-	if c.rescue {
+	if kind == op.RecvInto { // the rescue
 		c.recv.Buf = make([]byte, rescueBytes)
 	}
 	if err := c.loop.backend.Submit(&c.recv); err != nil {
@@ -33,7 +32,7 @@ func (c *Conn) onRecv(r *op.Completion) {
 		c.recvFailed(r)
 	case r.Result == 0:
 		c.endRecv(io.EOF)
-	case c.rescue:
+	case c.recv.Kind == op.RecvInto:
 		c.arrived(buffers.Wrap(c.recv.Buf[:r.Result:r.Result]))
 	default:
 		c.arrived(r.Lease)
@@ -105,8 +104,8 @@ func (c *Conn) recvFailed(r *op.Completion) {
 
 // endRecv ends the receiving side for good.
 func (c *Conn) endRecv(err error) {
-	if c.rerr == nil {
-		c.rerr = err
+	if c.rerr() == nil {
+		c.setRerr(err)
 	}
 	c.notify()
 }

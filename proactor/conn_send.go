@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"sync"
 	"syscall"
 
 	"github.com/ouro-io/ouro/buffers"
@@ -10,41 +11,110 @@ import (
 // maxTransfer bounds one operation, as the kernel does; what is longer goes in pieces.
 const maxTransfer = 1 << 30
 
-// startSend submits out. mu is held, the worker owned.
-func (c *Conn) startSend() {
-	if c.zc != nil && c.startZeroCopy() {
+// outgoing is what a Conn needs while it sends. It comes from a pool when a Write gets its turn or Send accepts bytes, and
+// goes back when there is neither (restOut). The Conn's mu guards it.
+type outgoing struct {
+	op     op.Op
+	send   *op.Op         // in flight while the Conn's sendOn: op, or one of conn_zerocopy.go
+	bytes  []byte         // what is left of the send under way
+	sent   int            // how much of it went
+	lease  buffers.Lease  // holds bytes when they came through Send
+	queue  leaseQueue     // what Send accepted behind them
+	queued int            // bytes that Send has accepted and the kernel has not taken
+	cancel bool           // the send under way is to end
+	zc     *zeroCopyLease // the Write under way is one without a copy
+}
+
+var outgoings = sync.Pool{New: func() any { return &outgoing{op: op.Op{Kind: op.Send}} }}
+
+// drop gives up what Send has accepted.
+func (o *outgoing) drop() {
+	o.lease.Release()
+	o.lease = buffers.Lease{}
+	o.queue.drop()
+	o.queued = 0
+}
+
+// next makes the oldest of the queue the send under way.
+func (o *outgoing) next() {
+	o.lease = o.queue.pop()
+	o.bytes = o.lease.Bytes()
+}
+
+// withoutOp is o with an operation of its own: the one in flight is left to a backend that broke.
+func (o *outgoing) withoutOp() *outgoing {
+	n := *o
+	n.op, n.send = op.Op{Kind: op.Send}, nil
+	return &n
+}
+
+// outBytes is what is left of the send under way.
+func (c *Conn) outBytes() []byte {
+	if c.out == nil {
+		return nil
+	}
+	return c.out.bytes
+}
+
+// needOut makes sure of out.
+func (c *Conn) needOut() *outgoing {
+	if c.out == nil {
+		c.out = outgoings.Get().(*outgoing)
+	}
+	return c.out
+}
+
+// restOut gives out back once nothing is left to send.
+func (c *Conn) restOut() {
+	o := c.out
+	if o == nil || c.writing || c.sendOn || len(o.bytes) > 0 || o.lease.Valid() || o.queue.len() > 0 {
 		return
 	}
-	o := c.loop.takeSend()
-	o.Done, o.FD, o.Buf = c, c.fd, c.out[:min(len(c.out), maxTransfer)]
+	c.out = nil
+	o.op.Done, o.op.Buf = nil, nil
+	o.bytes, o.sent, o.queued, o.cancel = nil, 0, 0, false
+	outgoings.Put(o)
+}
+
+// beginWrite gives the turn to the caller's Write. mu is held.
+func (c *Conn) beginWrite() {
+	c.writing = true
+	c.needOut().sent = 0
+}
+
+// startSend submits out.bytes. mu is held, the worker owned.
+func (c *Conn) startSend() {
+	if c.out.zc != nil && c.startZeroCopy() {
+		return
+	}
+	o := &c.out.op
+	o.Done, o.FD, o.Buf = c, c.fd, c.out.bytes[:min(len(c.out.bytes), maxTransfer)]
 	if err := c.loop.backend.Submit(o); err != nil {
-		c.loop.giveSend(o)
 		c.endSend(err)
 		return
 	}
-	c.send, c.sendOn = o, true
+	c.out.send, c.sendOn = o, true
 }
 
 // onSend takes the completion of a send in. mu is held, the worker owned.
 func (c *Conn) onSend(r *op.Completion) {
 	c.sendOn = false
-	if c.send.Kind == op.Send {
-		c.loop.giveSend(c.send)
-	} else {
+	o := c.out
+	if o.send != &o.op {
 		c.zeroCopyRefused(r)
 	}
-	c.send = nil
+	o.send = nil
 	switch {
 	case r.Errno == 0:
-		c.sent += int(r.Result)
-		c.out = c.out[r.Result:]
+		o.sent += int(r.Result)
+		o.bytes = o.bytes[r.Result:]
 	case r.Errno == syscall.EINTR || r.Errno == syscall.ECANCELED:
 		// Ours, or to be sent again: which follows from the state.
 	default:
 		c.endSend(callError("write", r.Errno))
 		return
 	}
-	if len(c.out) > 0 && c.werr == nil && !c.stopsSend() {
+	if len(o.bytes) > 0 && c.werr() == nil && !c.stopsSend() {
 		c.startSend()
 		return
 	}
@@ -53,8 +123,8 @@ func (c *Conn) onSend(r *op.Completion) {
 
 // endSend ends the sending side for good.
 func (c *Conn) endSend(err error) {
-	if c.werr == nil {
-		c.werr = err
+	if c.werr() == nil {
+		c.setWerr(err)
 	}
 	c.sendDone()
 }
@@ -65,12 +135,15 @@ func (c *Conn) sendDone() {
 		c.wait.write.Wake()
 		return
 	}
-	c.outLease.Release()
-	c.outBytes -= c.sent + len(c.out)
-	c.outLease, c.out, c.sent = buffers.Lease{}, nil, 0
-	if c.werr != nil {
-		c.outq.drop()
-		c.outBytes = 0
+	if o := c.out; o != nil {
+		o.lease.Release()
+		o.queued -= o.sent + len(o.bytes)
+		o.lease, o.bytes, o.sent = buffers.Lease{}, nil, 0
+	}
+	if c.werr() != nil {
+		if c.out != nil {
+			c.out.drop()
+		}
 		c.notify()
 	}
 	c.nextOut()
@@ -78,14 +151,14 @@ func (c *Conn) sendDone() {
 
 // nextOut starts the next send of the queue. mu is held, the worker owned.
 func (c *Conn) nextOut() {
-	if c.outq.len() == 0 {
+	if c.out == nil || c.out.queue.len() == 0 {
+		c.restOut()
 		if c.wait != nil {
 			c.wait.passTurn()
 		}
 		return
 	}
-	c.outLease = c.outq.pop()
-	c.out = c.outLease.Bytes()
+	c.out.next()
 	c.startSend()
 }
 
@@ -109,31 +182,27 @@ func (c *Conn) Send(l buffers.Lease) error {
 
 // enqueue takes l over. It reports whether a send is to be started. mu is held.
 func (c *Conn) enqueue(l buffers.Lease) (start bool, err error) {
-	err = c.sendable(l.Len())
-	switch {
-	case err != nil || l.Len() == 0:
+	if err = c.sendable(l.Len()); err != nil || l.Len() == 0 {
 		l.Release()
-	case c.writing || c.outLease.Valid() || c.outq.len() > 0:
-		if c.outq == nil {
-			c.outq = new(leaseQueue)
-		}
-		c.outq.push(l)
-		c.outBytes += l.Len()
-	default:
-		c.outLease, c.out = l, l.Bytes()
-		c.outBytes += l.Len()
-		start = true
+		return false, err
 	}
-	return start, err
+	o := c.needOut()
+	o.queued += l.Len()
+	if c.writing || o.lease.Valid() || o.queue.len() > 0 {
+		o.queue.push(l)
+		return false, nil
+	}
+	o.lease, o.bytes = l, l.Bytes()
+	return true, nil
 }
 
 func (c *Conn) sendable(n int) error {
 	switch {
 	case c.closed:
 		return ErrClosed
-	case c.werr != nil:
-		return c.werr
-	case c.outBytes+n > c.writeQueue() && c.outBytes > 0:
+	case c.werr() != nil:
+		return c.werr()
+	case n > 0 && c.out != nil && c.out.queued > 0 && c.out.queued+n > c.writeQueue():
 		return ErrWriteQueueFull
 	}
 	return nil

@@ -182,7 +182,7 @@ func (c *Conn) awaitTurn(ctx context.Context) error {
 		if c.inbox.len() > 0 {
 			return nil
 		}
-		if c.rerr != nil {
+		if c.rerr() != nil {
 			return c.readError()
 		}
 		if err := ended(ctx); err != nil {
@@ -230,7 +230,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 // writeTurn is Write by who has the turn. mu is held on entry and not on return.
 func (c *Conn) writeTurn(p []byte) (int, error) {
-	c.writing, c.sent = true, 0
+	c.beginWrite()
 	if len(p) == 0 {
 		return 0, c.writeNothing()
 	}
@@ -252,7 +252,7 @@ func (c *Conn) writeBatched(p []byte) bool {
 		s.Leave()
 		return false
 	}
-	c.out = p
+	c.out.bytes = p
 	w := c.armWrite()
 	c.startSend()
 	c.mu.Unlock()
@@ -278,10 +278,10 @@ func (c *Conn) awaitWriteTurn(ctx context.Context) error {
 		if w := c.wait; w != nil && c.passed(w.writeAt) {
 			return os.ErrDeadlineExceeded
 		}
-		if c.werr != nil {
+		if c.werr() != nil {
 			return c.writeError()
 		}
-		if !c.writing && len(c.out) == 0 {
+		if !c.writing && len(c.outBytes()) == 0 {
 			return nil
 		}
 		if err := ended(ctx); err != nil {
@@ -315,11 +315,11 @@ func (c *Conn) writeDirect(p []byte) {
 	n, errno := c.loop.engine.system.Send(int(c.fd), p)
 	c.mu.Lock()
 	c.uses--
-	c.sent, c.out = n, p[n:]
+	c.out.sent, c.out.bytes = n, p[n:]
 	if errno != 0 && !again(errno) {
-		c.werr = callError("write", errno)
+		c.setWerr(callError("write", errno))
 	}
-	if len(c.out) == 0 || c.werr != nil {
+	if len(c.out.bytes) == 0 || c.werr() != nil {
 		c.mu.Unlock()
 		return
 	}
@@ -339,7 +339,7 @@ func (c *Conn) writeNothing() error {
 	c.uses--
 	var err error
 	if errno != 0 && !again(errno) {
-		c.werr = callError("write", errno)
+		c.setWerr(callError("write", errno))
 		err = c.writeError()
 	}
 	c.mu.Unlock()
@@ -350,34 +350,37 @@ func (c *Conn) writeNothing() error {
 // endWrite gives the turn back and says what became of the Write.
 func (c *Conn) endWrite(want int) (int, error) {
 	c.mu.Lock()
-	n := c.sent
+	o := c.out
+	n := o.sent
 	var err error
 	if n < want {
 		switch {
 		case c.closed:
 			err = ErrClosed
-		case c.werr != nil:
+		case c.werr() != nil:
 			err = c.writeError()
 		default:
 			err = os.ErrDeadlineExceeded
 		}
 	}
-	c.out, c.sent = nil, 0
-	c.writing, c.cancelSend = false, false
+	o.bytes, o.sent, o.cancel = nil, 0, false
+	c.writing = false
 	if w := c.wait; w != nil {
 		w.writeWaits, w.turn = false, nil
 	}
-	if n < want && c.closed && c.outq.len() > 0 {
+	if n < want && c.closed && o.queue.len() > 0 {
 		// What Send has queued behind the Write must not follow its stump; the reset tells the peer.
-		c.outq.drop()
-		c.outBytes, c.discarded = 0, true
+		o.drop()
+		c.discarded = true
 	}
-	next := c.outq.len() > 0 && c.werr == nil
+	next := o.queue.len() > 0 && c.werr() == nil
 	if next {
-		c.outLease = c.outq.pop()
-		c.out = c.outLease.Bytes()
-	} else if c.wait != nil {
-		c.wait.passTurn()
+		o.next()
+	} else {
+		c.restOut()
+		if c.wait != nil {
+			c.wait.passTurn()
+		}
 	}
 	c.finish()
 	c.mu.Unlock()
@@ -454,7 +457,7 @@ func (w *waits) expire() (kick bool) {
 	}
 	if w.writeWaits && w.writeAt != 0 {
 		if c.passed(w.writeAt) {
-			c.cancelSend = true
+			c.out.cancel = true
 			kick = true
 		} else {
 			w.arm(w.writeAt)
@@ -512,9 +515,9 @@ func (c *Conn) linger() {
 // giveUp drops what a closed connection could not send in time, and resets the peer so that it learns of it.
 func (c *Conn) giveUp() {
 	c.discarded = true
-	c.werr = os.ErrDeadlineExceeded
+	c.setWerr(os.ErrDeadlineExceeded)
 	if c.sendOn {
-		c.loop.backend.Cancel(c.send)
+		c.loop.backend.Cancel(c.out.send)
 		return
 	}
 	c.finish()

@@ -37,13 +37,13 @@ type zeroCopySend struct {
 	sent  bool
 }
 
-// SetZeroCopy has WriteLease send leases of at least min bytes without copying them, where the backend is io_uring and the
+// SetZeroCopy has WriteLease send leases of at least from bytes without copying them, where the backend is io_uring and the
 // socket can do it; 0, the default, never. It pays from some 16 KiB on with a real network card, and never over loopback,
 // where the kernel copies in any case (Stats.ZeroCopyCopied tells); the memory stays in use until the peer has
 // acknowledged the bytes.
-func (c *Conn) SetZeroCopy(min int) {
+func (c *Conn) SetZeroCopy(from int) {
 	c.mu.Lock()
-	c.zcFrom = max(min, 0)
+	c.zcFrom = int32(max(0, min(from, maxTransfer)))
 	c.mu.Unlock()
 }
 
@@ -51,7 +51,7 @@ func (c *Conn) SetZeroCopy(min int) {
 // SetZeroCopy).
 func (c *Conn) WriteLease(l buffers.Lease) error {
 	c.mu.Lock()
-	without := c.zcFrom > 0 && l.Len() >= c.zcFrom && c.loop.batches
+	without := c.zcFrom > 0 && l.Len() >= int(c.zcFrom) && c.loop.batches
 	c.mu.Unlock()
 	if without {
 		return c.writeZeroCopy(l)
@@ -70,8 +70,8 @@ func (c *Conn) writeZeroCopy(l buffers.Lease) error {
 		c.mu.Unlock()
 		return err
 	}
-	c.writing, c.sent = true, 0
-	c.zc, c.out = z, l.Bytes()
+	c.beginWrite()
+	c.out.zc, c.out.bytes = z, l.Bytes()
 	w := c.armWrite()
 	s, on := c.loop.w.Enter()
 	if on {
@@ -85,7 +85,7 @@ func (c *Conn) writeZeroCopy(l buffers.Lease) error {
 	}
 	w.Wait()
 	c.mu.Lock()
-	c.zc = nil
+	c.out.zc = nil
 	c.mu.Unlock()
 	_, err := c.endWrite(l.Len())
 	return err
@@ -93,17 +93,17 @@ func (c *Conn) writeZeroCopy(l buffers.Lease) error {
 
 // startZeroCopy submits out. It reports false when it is to be copied. mu is held, the worker owned.
 func (c *Conn) startZeroCopy() bool {
-	if c.zc.off {
+	if c.out.zc.off {
 		return false
 	}
-	s := &zeroCopySend{conn: c, lease: c.zc}
-	s.op = op.Op{Kind: op.SendZC, Done: s, FD: c.fd, Buf: c.out[:min(len(c.out), maxTransfer)]}
+	s := &zeroCopySend{conn: c, lease: c.out.zc}
+	s.op = op.Op{Kind: op.SendZC, Done: s, FD: c.fd, Buf: c.out.bytes[:min(len(c.out.bytes), maxTransfer)]}
 	s.lease.refs.Add(1)
 	if c.loop.backend.Submit(&s.op) != nil {
 		s.lease.release()
 		return false // the copy meets the same error, and tells it
 	}
-	c.send, c.sendOn = &s.op, true
+	c.out.send, c.sendOn = &s.op, true
 	return true
 }
 
@@ -116,8 +116,8 @@ func (c *Conn) zeroCopyRefused(r *op.Completion) {
 	default:
 		return
 	}
-	if c.zc != nil {
-		c.zc.off = true
+	if z := c.out.zc; z != nil {
+		z.off = true
 	}
 	r.Errno = syscall.EINTR
 }
@@ -128,7 +128,7 @@ func (s *zeroCopySend) Complete(o *op.Op, r *op.Completion) {
 	last := !r.More
 	c.mu.Lock()
 	switch {
-	case o == c.send && c.sendOn: // the result
+	case c.sendOn && o == c.out.send: // the result
 		if s.sent = r.Errno == 0 && r.More; s.sent {
 			l.zeroCopied[0].Add(1)
 		}

@@ -68,9 +68,9 @@ func (c *Conn) RunTask(*executor.Worker, *executor.Task) {
 func (c *Conn) nextEvent() (buffers.Lease, error) {
 	c.mu.Lock()
 	if c.inbox.len() == 0 {
-		err := c.rerr
+		err := c.rerr()
 		if err == nil {
-			err = c.werr
+			err = c.werr()
 		}
 		c.mu.Unlock()
 		return buffers.Lease{}, err

@@ -27,9 +27,8 @@ type loop struct {
 	mu         sync.Mutex   // guards conns, packets and local
 	conns      *Conn
 	packets    map[*PacketConn]struct{}
-	local      *Addr    // the last connection's
-	calls      *Call    // in flight; of the worker
-	sends      []*op.Op // idle; of the worker. An operation per connection would be memory that is idle nearly always
+	local      *Addr // the last connection's
+	calls      *Call // in flight; of the worker
 }
 
 // Poll is the backend's; the executor calls it.
@@ -108,22 +107,6 @@ func (l *loop) endpoints(fd int) (local *Addr, peer Addr) {
 		l.local = &own
 	}
 	return l.local, peer
-}
-
-// takeSend returns an idle operation of kind Send. The worker must be owned.
-func (l *loop) takeSend() *op.Op {
-	n := len(l.sends)
-	if n == 0 {
-		return &op.Op{Kind: op.Send}
-	}
-	o := l.sends[n-1]
-	l.sends = l.sends[:n-1]
-	return o
-}
-
-func (l *loop) giveSend(o *op.Op) {
-	o.Done, o.Buf = nil, nil
-	l.sends = append(l.sends, o)
 }
 
 // all returns the connections that are open now.

@@ -50,15 +50,15 @@ func TestWriteQueueBound(t *testing.T) {
 		eventually(t, "the queue's end", func() bool {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			return c.outBytes == 0 && !c.sendOn
+			return c.out == nil
 		})
 		// Exactly the bound fits, while nothing can leave.
 		c.mu.Lock()
 		require.NoError(t, c.sendable(cfg.WriteQueue))
-		c.outBytes = 60_000
+		c.needOut().queued = 60_000
 		require.NoError(t, c.sendable(40_000))
 		require.Equal(t, ErrWriteQueueFull, c.sendable(40_001))
-		c.outBytes = 0
+		c.restOut()
 		c.mu.Unlock()
 		require.NoError(t, c.Send(buffers.Wrap([]byte("again"))))
 		got := make([]byte, 5)

@@ -20,17 +20,13 @@ func (r Ref) Slot() uint32 { return uint32(r) }
 // that comes late or twice finds nobody. It keeps the operations reachable for the garbage collector while the
 // kernel works on their memory. Not safe for concurrent use.
 type Table struct {
-	slots []slot
-	free  []uint32
-}
-
-type slot struct {
-	op  *Op
-	gen uint32
+	ops  []*Op    // by slot, nil where it is free
+	gens []uint32 // by slot; apart from ops, as together they would take a third more
+	free []uint32
 }
 
 // Len is the number of operations in flight.
-func (t *Table) Len() int { return len(t.slots) - len(t.free) }
+func (t *Table) Len() int { return len(t.ops) - len(t.free) }
 
 // Put gives o, which must be idle, a Ref.
 func (t *Table) Put(o *Op) Ref {
@@ -42,28 +38,27 @@ func (t *Table) Put(o *Op) Ref {
 		i = t.free[n-1]
 		t.free = t.free[:n-1]
 	} else {
-		i = uint32(len(t.slots))
-		t.slots = append(t.slots, slot{})
+		i = uint32(len(t.ops))
+		t.ops, t.gens = append(t.ops, nil), append(t.gens, 0)
 	}
-	s := &t.slots[i]
-	// Generation 0 is skipped so that no Ref is 0.
-	if s.gen = (s.gen + 1) & genMask; s.gen == 0 {
-		s.gen = 1
+	gen := (t.gens[i] + 1) & genMask
+	if gen == 0 { // skipped, so that no Ref is 0
+		gen = 1
 	}
-	s.op = o
+	t.ops[i], t.gens[i] = o, gen
 	o.cancelled = false
-	o.ref = Ref(i) | Ref(s.gen)<<32 | Ref(o.Kind)<<kindFrom
+	o.ref = Ref(i) | Ref(gen)<<32 | Ref(o.Kind)<<kindFrom
 	return o.ref
 }
 
 // Get returns the operation in flight under r, nil when it ended.
 func (t *Table) Get(r Ref) *Op {
 	i := r.Slot()
-	if int(i) >= len(t.slots) {
+	if int(i) >= len(t.ops) {
 		return nil
 	}
-	if s := &t.slots[i]; s.op != nil && s.op.ref == r {
-		return s.op
+	if o := t.ops[i]; o != nil && o.ref == r {
+		return o
 	}
 	return nil
 }
@@ -71,15 +66,15 @@ func (t *Table) Get(r Ref) *Op {
 // Drop makes o idle and frees its slot. Cancelled stays as it was until the next Put.
 func (t *Table) Drop(o *Op) {
 	i := o.ref.Slot()
-	t.slots[i].op = nil
+	t.ops[i] = nil
 	t.free = append(t.free, i)
 	o.ref = 0
 }
 
 // All calls f for each operation in flight. f may cancel but neither put nor drop.
 func (t *Table) All(f func(*Op)) {
-	for i := range t.slots {
-		if o := t.slots[i].op; o != nil {
+	for _, o := range t.ops {
+		if o != nil {
 			f(o)
 		}
 	}

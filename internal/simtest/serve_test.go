@@ -192,8 +192,12 @@ func (a *actor) Step() {
 	a.idle = false
 	t := a.t
 	if a.steps == 0 {
+		farewell := t.w.tape.Choose(2) * 300
 		a.gate <- func() bool {
 			t.drain(a.c)
+			if t.sEOF && farewell > 0 {
+				t.send(a.c, farewell) // and Close right behind it
+			}
 			t.closing()
 			return true
 		}

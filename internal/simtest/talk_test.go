@@ -114,6 +114,7 @@ func (t *talk) readError(err error, began time.Time) bool {
 	now := time.Now()
 	switch {
 	case err == nil:
+		t.beforeDeadline("read", t.readAt, now)
 		return false
 	case errors.Is(err, io.EOF):
 		t.sEOF = true
@@ -156,6 +157,13 @@ func (t *talk) onTime(what string, at, began, now time.Time) {
 	}
 }
 
+// beforeDeadline checks that an operation that succeeded was not one that a deadline should have ended.
+func (t *talk) beforeDeadline(what string, at, now time.Time) {
+	if !at.IsZero() && now.After(at) && now.After(t.setAt) {
+		t.wrong("a %s goes on for %v behind its deadline", what, now.Sub(at))
+	}
+}
+
 // wrote notes that n of want bytes were written. It returns true when no more can be.
 func (t *talk) wrote(n, want int, err error, began time.Time) bool {
 	t.sSent += n
@@ -166,6 +174,7 @@ func (t *talk) wrote(n, want int, err error, began time.Time) bool {
 	case err == nil && n < want:
 		t.wrong("a write of %d bytes wrote %d without an error", want, n)
 	case err == nil:
+		t.beforeDeadline("write", t.writeAt, time.Now())
 		return false
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		t.onTime("write", t.writeAt, began, time.Now())

@@ -79,9 +79,15 @@ func (w *world) tally(what string) { w.counts[what]++ }
 
 // gated is the worker's backend: it waits until the world is set up, and watches over the run.
 type gated struct {
-	*simkernel.Backend
+	op.Backend
 	w    *world
 	gate chan struct{}
+}
+
+// reactor is one that keeps records by descriptor, as the epoll backend does and the ring does not.
+type reactor struct {
+	*gated
+	op.Forgetter
 }
 
 // endlessSteps is the same for what happens in the world.
@@ -304,6 +310,9 @@ func (w *world) simulate(t *tape, keep bool) {
 		Backend: func(int) (op.Backend, error) {
 			sim, err := w.kernel.NewBackend(b)
 			w.backend = &gated{sim, w, make(chan struct{})}
+			if b.Reactor {
+				return reactor{w.backend, sim}, err
+			}
 			return w.backend, err
 		},
 	}
@@ -372,8 +381,8 @@ func (w *world) check() {
 	switch {
 	case s.Conns != 0:
 		w.wrong("%d connections are left", s.Conns)
-	case w.backend.Backend.InFlight() != 0 && !w.broke:
-		w.wrong("%d operations are left in flight", w.backend.Backend.InFlight())
+	case w.backend.InFlight() != 0 && !w.broke:
+		w.wrong("%d operations are left in flight", w.backend.InFlight())
 	case s.Buffers[0].Out != 0:
 		w.wrong("%d leases are left", s.Buffers[0].Out)
 	case s.Buffers[0].DoubleReleases != 0:

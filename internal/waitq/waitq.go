@@ -121,7 +121,7 @@ func (l *List[V]) Remove(n *Node[V]) bool {
 
 // Await waits for the Wake of n, which is queued in l, or gives up when ctx ends: it returns context.Cause(ctx) then, and
 // n is in no queue. mu is the owner's mutex, which the caller does not hold.
-func (l *List[V]) Await(ctx context.Context, mu *sync.Mutex, n *Node[V]) error {
+func (l *List[V]) Await(ctx context.Context, mu sync.Locker, n *Node[V]) error {
 	if ctx.Done() == nil {
 		n.Waiter.Wait()
 		return nil
