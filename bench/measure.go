@@ -79,6 +79,9 @@ func (pr profile) measure(cmd *cobra.Command, o *options) error {
 	env := report.ReadEnvironment()
 	env.Emulated = o.emulated
 	fmt.Fprintf(out, "Linux %s, %s, %d CPUs, %s, TCP %s\n", env.Kernel, env.CPU, env.CPUs, env.Go, env.TCP)
+	if w := env.Disturbed(); w != "" {
+		fmt.Fprintln(out, "Note:", w)
+	}
 	fmt.Fprintf(out, "%d rounds, %v measured each, medians; × is the median of the ratios within each round; about %v\n",
 		p.Rounds, p.Window.Round(time.Millisecond), o.takes.Round(time.Second))
 	p.Progress = progress(cmd.ErrOrStderr())

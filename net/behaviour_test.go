@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -346,12 +347,15 @@ func TestDialErrors(t *testing.T) {
 }
 
 func TestListenerErrors(t *testing.T) {
-	compare(t, func(r *record) {
-		ln, err := r.api.listen("tcp", "127.0.0.1:0")
+	compareStreams(t, func(r *record, network string) {
+		network, address := r.address(network)
+		ln, err := r.api.listen(network, address)
 		require.NoError(r.t, err)
 		l := ln.(interface {
 			Listener
+			syscall.Conn
 			SetDeadline(time.Time) error
+			File() (*os.File, error)
 		})
 		r.name(l.Addr().String(), "ADDRESS")
 		r.err("past", l.SetDeadline(past))
@@ -366,12 +370,30 @@ func TestListenerErrors(t *testing.T) {
 			_, err := l.Accept()
 			accept <- err
 		}()
+		// The second listener on the address, and a file of it that makes another one.
+		_, err = r.api.listen(network, l.Addr().String())
+		r.err("listen twice", err)
+		f, err := l.File()
+		r.err("file", err)
+		again, err := r.api.fileListener(f)
+		r.err("file listener", err)
+		r.err("file's close", f.Close())
+		require.Equal(r.t, l.Addr(), again.Addr())
+		r.err("other's close", again.Close())
+		raw, err := l.SyscallConn()
+		r.err("raw", err)
+		r.err("raw control", raw.Control(func(uintptr) {}))
+		r.err("raw read", raw.Read(func(uintptr) bool { return true }))
+		r.err("raw write", raw.Write(func(uintptr) bool { return true }))
 		r.err("close", l.Close())
 		r.err("accept while closed", <-accept)
 		_, err = l.Accept()
 		r.err("accept", err)
 		r.err("close again", l.Close())
 		r.err("deadline", l.SetDeadline(soon()))
+		_, err = l.File()
+		r.err("file", err)
+		r.err("raw control", raw.Control(func(uintptr) {}))
 	})
 }
 

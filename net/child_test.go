@@ -11,10 +11,13 @@ import (
 )
 
 // runAgain runs the calling test in a process of its own, with env added to the environment.
-func runAgain(t *testing.T, env ...string) {
+func runAgain(t *testing.T, env ...string) { runOnly(t, "^"+t.Name()+"$", env...) }
+
+// runOnly runs the tests that match pattern in a process of their own, with env added to the environment.
+func runOnly(t *testing.T, pattern string, env ...string) {
 	exe, err := os.Executable()
 	require.NoError(t, err)
-	c := exec.Command(exe, "-test.run=^"+t.Name()+"$", "-test.count=1", "-test.timeout=60s")
+	c := exec.Command(exe, "-test.run="+pattern, "-test.count=1", "-test.timeout=300s")
 	c.Env = append(os.Environ(), env...)
 	out, err := c.CombinedOutput()
 	require.NoError(t, err, "%s", out)

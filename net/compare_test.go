@@ -22,13 +22,15 @@ import (
 
 // api is what a behaviour test may use: the standard library's functions, or ours.
 type api struct {
-	dial     func(network, address string) (Conn, error)
-	timeout  func(network, address string, d time.Duration) (Conn, error)
-	context  func(ctx context.Context, network, address string) (Conn, error)
-	listen   func(network, address string) (Listener, error)
-	dialTCP  func(network string, laddr, raddr *TCPAddr) (Conn, error)
-	listenOn func(network string, laddr *TCPAddr) (Listener, error)
-	fileConn func(*os.File) (Conn, error)
+	dial         func(network, address string) (Conn, error)
+	timeout      func(network, address string, d time.Duration) (Conn, error)
+	context      func(ctx context.Context, network, address string) (Conn, error)
+	listen       func(network, address string) (Listener, error)
+	dialTCP      func(network string, laddr, raddr *TCPAddr) (Conn, error)
+	listenOn     func(network string, laddr *TCPAddr) (Listener, error)
+	fileConn     func(*os.File) (Conn, error)
+	fileListener func(*os.File) (Listener, error)
+	dialer       func(Dialer) dialerOf
 }
 
 // streamConn is what TCPConn and UnixConn of both packages can do.
@@ -75,7 +77,7 @@ var (
 
 func stdAPI() api {
 	return api{
-		fileConn: stdnet.FileConn, dial: stdnet.Dial, timeout: stdnet.DialTimeout, listen: stdnet.Listen,
+		fileConn: stdnet.FileConn, fileListener: stdnet.FileListener, dialer: stdDialer, dial: stdnet.Dial, timeout: stdnet.DialTimeout, listen: stdnet.Listen,
 		context: new(stdnet.Dialer).DialContext,
 		dialTCP: func(network string, l, r *TCPAddr) (Conn, error) {
 			c, err := stdnet.DialTCP(network, l, r)
@@ -90,7 +92,7 @@ func stdAPI() api {
 
 func ourAPI(s *Stack) api {
 	return api{
-		fileConn: s.FileConn, dial: s.Dial, timeout: s.DialTimeout, listen: s.Listen,
+		fileConn: s.FileConn, fileListener: s.FileListener, dialer: func(d Dialer) dialerOf { return s.Dialer(d) }, dial: s.Dial, timeout: s.DialTimeout, listen: s.Listen,
 		context: s.Dialer(Dialer{}).DialContext,
 		dialTCP: func(network string, l, r *TCPAddr) (Conn, error) {
 			c, err := s.DialTCP(network, l, r)
@@ -102,6 +104,16 @@ func ourAPI(s *Stack) api {
 		},
 	}
 }
+
+// dialerOf is what both Dialers can do alike.
+type dialerOf interface {
+	DialContext(ctx context.Context, network, address string) (Conn, error)
+	MultipathTCP() bool
+	SetMultipathTCP(bool)
+}
+
+// stdDialer is the standard library's Dialer with the same settings.
+func stdDialer(d Dialer) dialerOf { return d.std() }
 
 // record is what a behaviour test has seen, one line per result, with the addresses replaced by names.
 type record struct {

@@ -1,5 +1,6 @@
-// Package net is the drop-in for the standard library's package net: change the import line, and TCP connections run on
-// the engine (io_uring, or epoll where that is not to be had).
+// Package net is the drop-in for the standard library's package net: change the import line, and connections run on the
+// engine (io_uring, or epoll where that is not to be had). It has all of package net's API, with the same signatures
+// and the same behaviour; a test holds both against it.
 //
 //	l, err := net.Listen("tcp", ":8080")
 //	…
@@ -38,8 +39,24 @@
 // Errors are those of the standard library, in type and in every field: *OpError, ErrClosed, os.ErrDeadlineExceeded,
 // *os.SyscallError, a bare io.EOF. Types that do no I/O are aliases of the standard ones.
 //
-// # What it refuses
+// # More than package net
 //
-// IP sockets and Unix datagrams are the standard library's as they are. RawConn.Read and Write do not work on a UDP
-// socket that is on the engine (see UDPConn.SyscallConn). Linux only; io_uring from kernel 6.1.
+// ReadContext, WriteContext and AcceptContext end with a context; ReadLease, WriteLease and SendLease move buffers
+// instead of copying; PauseRead and ResumeRead; SetWriteQueueLimit; Broadcast sends one buffer to many; Serve and
+// ServeConfig run handlers as coroutines, bound floods and idle openers, and drain; On binds all of it to an engine.
+//
+// UDP has ServePacket, ReadBatch and WriteBatch with segmentation offload, and SetGRO: docs/datagrams.md. IP sockets and
+// Unix datagrams are the standard library's.
+//
+// # When not
+//
+// A program with a few goroutines on a few connections gains nothing: its connections stay with the runtime's poller.
+// The gain is in Serve.
+//
+// # What it needs, and what it refuses
+//
+// Linux; io_uring from kernel 6.1. On other systems everything is the standard library's, and Serve runs its handlers on
+// goroutines; On and the methods of "More than package net" are not there. RawConn.Read fails where the engine has
+// received bytes that were not read yet (see TCPConn.SyscallConn). docs/dropin.md lists the limits of a drop-in, with
+// ways round.
 package net

@@ -1,3 +1,5 @@
+//go:build linux
+
 package proactor
 
 import "github.com/ouro-io/ouro/internal/op"

@@ -1,3 +1,5 @@
+//go:build linux
+
 package proactor
 
 // What one connection may hold, where it is not what the engine's Config says for all.

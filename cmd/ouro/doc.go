@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command ouro shows what ouro can do on this machine, and serves echo to try it.
 //
 //	ouro probe [--json] [--brief]    what this kernel and process can do, which backend is chosen and why

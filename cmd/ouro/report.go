@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // schemaVersion is raised when a field of Report is removed or changes its meaning; new fields do not raise it.

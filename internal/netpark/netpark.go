@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package netpark parks a goroutine on a descriptor in the Go runtime's own poller.
 //
 // A worker that blocks inside a system call keeps its P until the runtime takes it away, so a worker that has been

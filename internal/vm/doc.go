@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package vm boots Linux kernels of several versions in qemu and runs static programs in them: the tests, to see that
 // the engine works on kernels that this machine does not run, and the benchmarks.
 //

@@ -22,6 +22,7 @@ var assets embed.FS
 // page is what the template is filled with.
 type page struct {
 	Title, Machine, Method string
+	Disturbed              string
 	Emulated               bool
 	Overview               *overview
 	Sections               []section
@@ -87,7 +88,8 @@ func newPage(d Document) (*page, error) {
 			cmp.Or(e.Modules["github.com/ouro-io/ouro"], "(devel)")),
 		Method: fmt.Sprintf("%d interleaved rounds, %v measured each after %v of warm-up, loopback, fresh processes for every measurement.",
 			d.Rounds, time.Duration(d.WindowNs).Round(time.Millisecond), time.Duration(d.WarmupNs).Round(time.Millisecond)),
-		Emulated: e.Emulated,
+		Disturbed: e.Disturbed(),
+		Emulated:  e.Emulated,
 	}
 	taking := map[string]bool{}
 	for _, t := range d.Tables {

@@ -42,7 +42,7 @@ func document() Document {
 	}
 	samples = append(samples, suite.Sample{Cell: 0, Contestant: "gain", Error: "<script>alert(1)</script>"})
 	d := Document{Environment: ReadEnvironment(), Rounds: 3, WindowNs: 1e8, Tables: Summarize(cells, samples), Samples: samples}
-	d.Environment.Emulated = true
+	d.Environment.Emulated, d.Environment.Load = true, 3
 	return d
 }
 
@@ -60,6 +60,7 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	require.NotContains(t, page, "<script>alert(1)", "what a contestant says is text")
 	require.Contains(t, page, "&lt;script&gt;alert(1)")
 	require.Contains(t, page, "Emulated machine")
+	require.Contains(t, page, "load average 3.0")
 	require.Contains(t, page, "noise (std against itself)")
 	// Three cells of bars twice, curves and layers, and two scaling charts.
 	require.Equal(t, 3*4+2, strings.Count(page, `class="box"`))

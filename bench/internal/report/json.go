@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -26,6 +27,8 @@ type Environment struct {
 	Go     string    `json:"go"`
 	// TCP is the congestion control, which shapes bulk figures.
 	TCP string `json:"tcpCongestionControl"`
+	// Load is the load average when the run began: what else wanted the CPUs.
+	Load float64 `json:"loadAverage"`
 	// Emulated marks figures of a machine in emulation: they show that things work and nothing about speed.
 	Emulated bool `json:"emulated,omitempty"`
 	// Modules are the versions of the rivals and libraries in this binary.
@@ -54,6 +57,9 @@ func ReadEnvironment() Environment {
 	if b, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control"); err == nil {
 		e.TCP = strings.TrimSpace(string(b))
 	}
+	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
+		fmt.Sscan(string(b), &e.Load) //nolint:errcheck // unread it stays 0
+	}
 	e.CPU = cpuModel()
 	if bi, ok := debug.ReadBuildInfo(); ok {
 		e.Modules = map[string]string{}
@@ -62,6 +68,18 @@ func ReadEnvironment() Environment {
 		}
 	}
 	return e
+}
+
+// busyMachine is the load average from which on figures are called disturbed.
+const busyMachine = 0.7
+
+// Disturbed warns of a machine that had other things to do, or is "".
+func (e Environment) Disturbed() string {
+	if e.Load < busyMachine {
+		return ""
+	}
+	return fmt.Sprintf("Other programs wanted the CPUs when the run began (load average %.1f): throughput and latency say little, "+
+		"least of all about contestants that leave CPU time to others. Run it again on a quiet machine.", e.Load)
 }
 
 func cpuModel() string {

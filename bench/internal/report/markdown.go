@@ -60,6 +60,9 @@ func machinePart(d Document) string {
 	e := d.Environment
 	s := fmt.Sprintf("Linux %s, %s, %d CPUs, %s, TCP %s; profile %s, %d rounds of %v, %s.", e.Kernel, e.CPU, e.CPUs, e.Go, e.TCP,
 		d.Profile, d.Rounds, time.Duration(d.WindowNs).Round(time.Millisecond), e.Time.Format(time.DateOnly))
+	if w := e.Disturbed(); w != "" {
+		s += " **" + w + "**"
+	}
 	if e.Emulated {
 		s += " **Emulated: these figures say nothing about speed.**"
 	}

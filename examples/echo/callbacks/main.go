@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command callbacks echoes with the engine's callbacks: an idle connection has no stack.
 package main
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command leases echoes without copying: what arrives stays in the engine's buffer until it is sent.
 package main
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command guest is the first process (/init) of the virtual machines that package vm boots: it mounts what programs
 // expect, runs the steps of a plan, writes the results to a disk and ends the machine.
 //
