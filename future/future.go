@@ -29,6 +29,7 @@ type Future[T any] struct {
 	settled atomic.Bool
 	first   *link // listeners, in the order in which they came
 	last    *link
+	choices *choices // nil until a Select waits
 	up      upstream // whom Cancel tells; nil: nobody
 	value   T
 	err     error
@@ -140,6 +141,8 @@ func (f *Future[T]) finish(value T, err error) (first, last *link, ok bool) {
 	f.settled.Store(true)
 	first, last = f.first, f.last
 	f.first, f.last, f.up = nil, nil, nil
+	f.choices.tell()
+	f.choices = nil
 	return first, last, true
 }
 

@@ -136,7 +136,7 @@ func (s *Stack) own(c Conn, network string) Conn {
 	case *stdnet.UnixConn:
 		return s.wrapUnix(std, network)
 	case *stdnet.UDPConn:
-		return s.wrapUDP(std)
+		return s.wrapUDP(std, network)
 	case *stdnet.IPConn:
 		return s.wrapIP(std)
 	}

@@ -17,7 +17,8 @@ func (d *Dialer) DialTCP(ctx context.Context, network string, laddr netip.AddrPo
 // DialUDP connects to raddr from laddr, where the zero AddrPort means any, on udp, udp4 or udp6. It gives up when ctx
 // ends.
 func (d *Dialer) DialUDP(ctx context.Context, network string, laddr netip.AddrPort, raddr netip.AddrPort) (*UDPConn, error) {
-	return d.on().ownUDP(d.std().DialUDP(ctx, network, laddr, raddr))
+	c, err := d.std().DialUDP(ctx, network, laddr, raddr)
+	return d.on().ownUDP(network, c, err)
 }
 
 // DialIP connects to raddr from laddr, where the zero Addr means any, on ip, ip4 or ip6 with a protocol. It gives up when

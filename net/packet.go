@@ -22,7 +22,7 @@ func (s *Stack) listenPacket(ctx context.Context, lc *ListenConfig, network, add
 func (s *Stack) takePacket(c PacketConn, network string) PacketConn {
 	switch std := c.(type) {
 	case *stdnet.UDPConn:
-		return s.wrapUDP(std)
+		return s.wrapUDP(std, network)
 	case *stdnet.IPConn:
 		return s.wrapIP(std)
 	case *stdnet.UnixConn:

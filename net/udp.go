@@ -4,120 +4,212 @@ package net
 
 import (
 	stdnet "net"
-	"net/netip"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// UDPConn is a UDP socket. All methods are safe from any goroutine.
+// UDPConn is a UDP socket. All methods are safe from any goroutine or coroutine.
+//
+// In the hands of ordinary goroutines it stays in the runtime's poller; when a coroutine first uses it, it moves to the
+// engine: one multishot receive fills the worker's buffers, and what the coroutines send goes out with the turn's other
+// submissions. ReadBatch and WriteBatch move many datagrams at once in either mode, with UDP segmentation offload where
+// the kernel has it.
 type UDPConn struct {
-	std   *stdnet.UDPConn
-	stack *Stack
+	udpMode
+	network string // as it was dialled or listened to: udp, udp4 or udp6
+	gro     atomic.Bool
+	gso     gsoState
+	// lastFrom is the sender of the last datagram of a ReadBatch, as the next usually is the same.
+	lastFrom atomic.Pointer[sender]
+
+	// Of who holds the descriptor's read lock in runtime mode, see readCall.
+	ahead  *udpAhead
+	hot    int
+	cooled int // how often reading ahead did not pay
 }
 
-func (s *Stack) wrapUDP(c *stdnet.UDPConn) *UDPConn { return &UDPConn{std: c, stack: s} }
+func (s *Stack) wrapUDP(std *stdnet.UDPConn, network string) *UDPConn {
+	c := &UDPConn{network: network}
+	c.std, c.stack = std, s
+	c.raw, _ = std.SyscallConn() // fails for a nil conn only
+	if s.policy == modeEngine {
+		_ = c.toEngine() // where it cannot, it stays
+	}
+	return c
+}
 
-// Read reads a datagram of a connected socket; what does not fit into b is lost.
-func (c *UDPConn) Read(b []byte) (int, error) { return c.std.Read(b) }
+func (c *UDPConn) ok() bool { return c != nil && c.std != nil }
 
-// Write sends a datagram to the address that the socket is connected to.
-func (c *UDPConn) Write(b []byte) (int, error) { return c.std.Write(b) }
-
-// Close closes the socket: whoever waits on it returns ErrClosed.
-func (c *UDPConn) Close() error { return c.std.Close() }
+// Close closes the socket: whoever waits on it returns ErrClosed. A second Close returns ErrClosed as well.
+func (c *UDPConn) Close() error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	for {
+		if pc := c.settled(); pc != nil {
+			if err := pc.Close(); err != nil {
+				return c.opError("close", nil, err)
+			}
+			return nil
+		}
+		c.mu.Lock()
+		switch c.state {
+		case stateMoving, stateEngine:
+			c.mu.Unlock()
+			continue
+		}
+		first := c.state == stateRuntime
+		c.state = stateClosed
+		c.mu.Unlock()
+		err := c.std.Close() // returns when the last reader has left
+		if first {
+			c.dropAhead()
+		}
+		return err
+	}
+}
 
 // LocalAddr is the socket's own address, which all calls share; do not modify it.
-func (c *UDPConn) LocalAddr() Addr { return c.std.LocalAddr() }
+func (c *UDPConn) LocalAddr() Addr {
+	if !c.ok() {
+		return nil
+	}
+	return c.std.LocalAddr()
+}
 
 // RemoteAddr is the address that the socket is connected to, which all calls share; do not modify it.
-func (c *UDPConn) RemoteAddr() Addr { return c.std.RemoteAddr() }
+func (c *UDPConn) RemoteAddr() Addr {
+	if !c.ok() {
+		return nil
+	}
+	return c.std.RemoteAddr()
+}
 
-// SetDeadline sets both deadlines; a zero time means none.
-func (c *UDPConn) SetDeadline(t time.Time) error { return c.std.SetDeadline(t) }
+// SetDeadline sets both deadlines; a zero time means none, a past one ends at once whatever waits.
+func (c *UDPConn) SetDeadline(t time.Time) error { return c.setDeadline(t, readSide|writeSide) }
 
 // SetReadDeadline sets the deadline of reads, also of those that wait already.
-func (c *UDPConn) SetReadDeadline(t time.Time) error { return c.std.SetReadDeadline(t) }
+func (c *UDPConn) SetReadDeadline(t time.Time) error { return c.setDeadline(t, readSide) }
 
 // SetWriteDeadline sets the deadline of writes, also of those that wait already.
-func (c *UDPConn) SetWriteDeadline(t time.Time) error { return c.std.SetWriteDeadline(t) }
+func (c *UDPConn) SetWriteDeadline(t time.Time) error { return c.setDeadline(t, writeSide) }
+
+func (c *UDPConn) setDeadline(t time.Time, s side) error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s&readSide != 0 {
+		c.readAt = t
+	}
+	if s&writeSide != 0 {
+		c.writeAt = t
+	}
+	switch c.state {
+	case stateMoving:
+		return nil // the mover sets them
+	case stateEngine:
+		return c.ownError("set", setDeadline(c.pc.Load(), t, s))
+	}
+	return setDeadline(c.std, t, s)
+}
 
 // SetReadBuffer sets the size of the operating system's receive buffer in bytes.
-func (c *UDPConn) SetReadBuffer(bytes int) error { return c.std.SetReadBuffer(bytes) }
+func (c *UDPConn) SetReadBuffer(bytes int) error { return c.setBuffer(syscall.SO_RCVBUF, bytes) }
 
 // SetWriteBuffer sets the size of the operating system's send buffer in bytes.
-func (c *UDPConn) SetWriteBuffer(bytes int) error { return c.std.SetWriteBuffer(bytes) }
+func (c *UDPConn) SetWriteBuffer(bytes int) error { return c.setBuffer(syscall.SO_SNDBUF, bytes) }
 
-// SyscallConn gives access to the descriptor.
-func (c *UDPConn) SyscallConn() (syscall.RawConn, error) { return c.std.SyscallConn() }
-
-// File returns a copy of the descriptor, which the caller closes.
-func (c *UDPConn) File() (*os.File, error) { return c.std.File() }
-
-// ReadFrom reads a datagram and says who sent it.
-func (c *UDPConn) ReadFrom(b []byte) (int, Addr, error) { return c.std.ReadFrom(b) }
-
-// ReadFromUDP is ReadFrom with the address's own type.
-func (c *UDPConn) ReadFromUDP(b []byte) (n int, addr *UDPAddr, err error) {
-	return c.std.ReadFromUDP(b)
+func (c *UDPConn) setBuffer(option, bytes int) error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	return c.ownError("set", c.control(func(fd int) error {
+		return os.NewSyscallError("setsockopt", syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, option, bytes))
+	}))
 }
 
-// ReadFromUDPAddrPort is ReadFrom without an allocation for the address.
-func (c *UDPConn) ReadFromUDPAddrPort(b []byte) (n int, addr netip.AddrPort, err error) {
-	return c.std.ReadFromUDPAddrPort(b)
+// SyscallConn gives access to the descriptor. Whoever asks for it may read by himself, so from then on the socket stays in
+// runtime mode and nothing is read ahead of its readers. On a socket that is on the engine already Control works as in
+// the standard library, Read and Write fail.
+func (c *UDPConn) SyscallConn() (syscall.RawConn, error) {
+	if !c.ok() {
+		return nil, syscall.EINVAL
+	}
+	if c.expose() {
+		return c.raw, nil
+	}
+	return (*rawUDP)(c), nil
 }
 
-// ReadMsgUDP reads a datagram with its control messages; see the standard library's.
-func (c *UDPConn) ReadMsgUDP(b, oob []byte) (n, oobn, flags int, addr *UDPAddr, err error) {
-	return c.std.ReadMsgUDP(b, oob)
+// rawUDP is the raw access to a socket on the engine.
+type rawUDP UDPConn
+
+func (r *rawUDP) Control(f func(fd uintptr)) error {
+	c := (*UDPConn)(r)
+	return c.ownError("raw-control", c.control(func(fd int) error { f(uintptr(fd)); return nil }))
 }
 
-// ReadMsgUDPAddrPort is ReadMsgUDP without an allocation for the address.
-func (c *UDPConn) ReadMsgUDPAddrPort(b, oob []byte) (n, oobn, flags int, addr netip.AddrPort, err error) {
-	return c.std.ReadMsgUDPAddrPort(b, oob)
+func (r *rawUDP) Read(func(fd uintptr) bool) error {
+	return (*UDPConn)(r).ownError("raw-read", errRawPacket)
 }
 
-// WriteTo sends a datagram to addr, a *UDPAddr.
-func (c *UDPConn) WriteTo(b []byte, addr Addr) (int, error) { return c.std.WriteTo(b, addr) }
-
-// WriteToUDP is WriteTo with the address's own type.
-func (c *UDPConn) WriteToUDP(b []byte, addr *UDPAddr) (int, error) { return c.std.WriteToUDP(b, addr) }
-
-// WriteToUDPAddrPort is WriteToUDP without an allocation for the address.
-func (c *UDPConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error) {
-	return c.std.WriteToUDPAddrPort(b, addr)
+func (r *rawUDP) Write(func(fd uintptr) bool) error {
+	return (*UDPConn)(r).ownError("raw-write", errRawPacket)
 }
 
-// WriteMsgUDP sends a datagram with control messages; see the standard library's.
-func (c *UDPConn) WriteMsgUDP(b, oob []byte, addr *UDPAddr) (n, oobn int, err error) {
-	return c.std.WriteMsgUDP(b, oob, addr)
-}
-
-// WriteMsgUDPAddrPort is WriteMsgUDP without an allocation for the address.
-func (c *UDPConn) WriteMsgUDPAddrPort(b, oob []byte, addr netip.AddrPort) (n, oobn int, err error) {
-	return c.std.WriteMsgUDPAddrPort(b, oob, addr)
+// File returns a copy of the descriptor, which the caller closes. As with SyscallConn, the socket stays in runtime mode
+// from then on.
+func (c *UDPConn) File() (*os.File, error) {
+	if !c.ok() {
+		return nil, syscall.EINVAL
+	}
+	if c.expose() {
+		return c.std.File()
+	}
+	fd := -1
+	err := c.control(func(s int) (err error) {
+		fd, err = unix.FcntlInt(uintptr(s), unix.F_DUPFD_CLOEXEC, 0)
+		return os.NewSyscallError("fcntl", err)
+	})
+	if err != nil {
+		return nil, c.opError("file", nil, err)
+	}
+	name := c.network + ":" + c.LocalAddr().String() + "->"
+	if a := c.RemoteAddr(); a != nil {
+		name += a.String()
+	}
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // DialUDP connects to raddr from laddr, which may be nil, on udp, udp4 or udp6.
 func (s *Stack) DialUDP(network string, laddr, raddr *UDPAddr) (*UDPConn, error) {
-	return s.ownUDP(stdnet.DialUDP(network, laddr, raddr))
+	c, err := stdnet.DialUDP(network, laddr, raddr)
+	return s.ownUDP(network, c, err)
 }
 
 // ListenUDP opens a socket on laddr, where nil means any address and port, on udp, udp4 or udp6.
 func (s *Stack) ListenUDP(network string, laddr *UDPAddr) (*UDPConn, error) {
-	return s.ownUDP(stdnet.ListenUDP(network, laddr))
+	c, err := stdnet.ListenUDP(network, laddr)
+	return s.ownUDP(network, c, err)
 }
 
 // ListenMulticastUDP opens a socket for the group gaddr on the interface ifi; see the standard library's.
 func (s *Stack) ListenMulticastUDP(network string, ifi *Interface, gaddr *UDPAddr) (*UDPConn, error) {
-	return s.ownUDP(stdnet.ListenMulticastUDP(network, ifi, gaddr))
+	c, err := stdnet.ListenMulticastUDP(network, ifi, gaddr)
+	return s.ownUDP(network, c, err)
 }
 
-func (s *Stack) ownUDP(c *stdnet.UDPConn, err error) (*UDPConn, error) {
+func (s *Stack) ownUDP(network string, c *stdnet.UDPConn, err error) (*UDPConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.wrapUDP(c), nil
+	return s.wrapUDP(c, network), nil
 }
 
 // DialUDP connects to raddr from laddr, which may be nil, on udp, udp4 or udp6.

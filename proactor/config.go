@@ -127,6 +127,9 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("proactor: Config.WriteQueue is %d: use 1 or more bytes, or 0 for the default %d",
 			c.WriteQueue, defaultWriteQueue)
 	}
+	if c.Restrict > ringbackend.RestrictNone {
+		return c, fmt.Errorf("proactor: Config.Restrict is %d: use RestrictUsed, RestrictSockets or RestrictNone", c.Restrict)
+	}
 	if c.IdleAfter < 0 {
 		return c, fmt.Errorf("proactor: Config.IdleAfter is %v: must not be negative", c.IdleAfter)
 	}

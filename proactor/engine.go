@@ -204,7 +204,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 				c.hurry()
 			}
 			for _, c := range l.allPackets() {
-				_ = c.Close()
+				c.end()
 			}
 		}
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)

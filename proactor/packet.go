@@ -57,10 +57,12 @@ type PacketConn struct {
 	hdr    unix.Msghdr // recv's
 	iov    unix.Iovec  // of a rescue
 	inbox  leaseQueue
+	cut    int // how much of the payload of the inbox's front Receive has given out
 	fullIn uint32
 	rerr   error // of the socket; told once
 	broken error // for good
 
+	closer          *executor.Waiter
 	readers         []*executor.Waiter
 	waiting, flying sendList
 	dropped         uint64 // what Send accepted and the kernel refused
@@ -97,6 +99,8 @@ type Packet struct {
 	// Flags are the MSG_ flags of recvmsg(2): MSG_TRUNC when the datagram was longer than the engine's buffers
 	// (Config.Buffers), MSG_CTRUNC when control messages were lost.
 	Flags int
+	// Segment is the length of each datagram but the last, when the kernel has joined several (UDP_GRO); else 0.
+	Segment int
 }
 
 // NewPacketConn takes over the datagram socket fd, which must have exactly the status flags of FileFlags. On error the
@@ -155,15 +159,16 @@ func (c *PacketConn) Control(f func(fd int) error) error {
 	return err
 }
 
-func (c *PacketConn) kick() {
+// kick has reconcile run; it reports false when there is nobody left to do it.
+func (c *PacketConn) kick() bool {
 	if s, ok := c.loop.w.Enter(); ok {
 		c.mu.Lock()
 		c.reconcile()
 		c.mu.Unlock()
 		s.Leave()
-		return
+		return true
 	}
-	c.loop.w.Command(&c.ctl)
+	return c.loop.w.Command(&c.ctl)
 }
 
 // OnCommand is reconcile's way in from other goroutines.
@@ -204,7 +209,9 @@ func (c *PacketConn) Complete(o *op.Op, r *op.Completion) {
 	c.mu.Unlock()
 }
 
-// Close closes the socket: whoever waits on it returns ErrClosed. Packets that were received and not read are dropped.
+// Close closes the socket: whoever waits on it returns ErrClosed. Packets that were received and not read are dropped. It
+// returns when the descriptor is closed, and so the port free; that takes a turn of the worker. Not for the engine's
+// own callbacks.
 func (c *PacketConn) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -212,12 +219,28 @@ func (c *PacketConn) Close() error {
 		return ErrClosed
 	}
 	c.shut()
-	busy := !c.finished
+	if c.finished {
+		c.mu.Unlock()
+		return nil
+	}
+	w := new(executor.Waiter)
+	w.PrepareNear(c.loop.w)
+	c.closer = w
 	c.mu.Unlock()
-	if busy {
-		c.kick()
+	if c.kick() || !w.Disarm() {
+		w.Wait()
 	}
 	return nil
+}
+
+// end is Close for who cannot wait.
+func (c *PacketConn) end() {
+	c.mu.Lock()
+	if !c.closed {
+		c.shut()
+	}
+	c.mu.Unlock()
+	c.kick()
 }
 
 // shut marks c closed. mu is held.
@@ -240,6 +263,9 @@ func (c *PacketConn) finish() {
 	c.timer.Stop()
 	c.loop.engine.system.Close(int(c.fd), false)
 	c.loop.removePacket(c)
+	if c.closer != nil {
+		c.closer.Wake()
+	}
 }
 
 // broke ends c with its backend; see broke.go.

@@ -3,6 +3,7 @@
 package proactor
 
 import (
+	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -182,7 +183,8 @@ func (c *PacketConn) awaitPacket() error {
 	}
 }
 
-// ReadPacket returns the next packet, and waits when there is none. The caller releases p.Lease. The errors are
+// ReadPacket returns the next packet, and waits when there is none. The caller releases p.Lease. Datagrams that the kernel
+// has joined (UDP_GRO) come as one; Packet.Segment says how long each is. The errors are
 // ErrClosed, os.ErrDeadlineExceeded, or that of the socket.
 func (c *PacketConn) ReadPacket() (p Packet, err error) {
 	c.mu.Lock()
@@ -191,14 +193,14 @@ func (c *PacketConn) ReadPacket() (p Packet, err error) {
 		c.mu.Unlock()
 		return Packet{}, err
 	}
-	l := c.inbox.pop()
+	p = c.pop()
 	resume := c.taken()
 	c.passRead()
 	c.mu.Unlock()
 	if resume {
 		c.kick()
 	}
-	return packetOf(l), nil
+	return p, nil
 }
 
 // ReadPackets fills ps with the packets that are there, one at least, and waits when there is none. The caller releases
@@ -215,7 +217,7 @@ func (c *PacketConn) ReadPackets(ps []Packet) (int, error) {
 	}
 	n := 0
 	for n < len(ps) && c.inbox.len() > 0 {
-		ps[n] = packetOf(c.inbox.pop())
+		ps[n] = c.pop()
 		n++
 	}
 	resume := c.taken()
@@ -227,9 +229,88 @@ func (c *PacketConn) ReadPackets(ps []Packet) (int, error) {
 	return n, nil
 }
 
+// Received is what Receive says of a datagram.
+type Received struct {
+	// N and Control are how many bytes were copied, of the payload and of the control messages.
+	N, Control int
+	// Flags are the MSG_ flags: MSG_TRUNC when the datagram was longer than what it was copied to, MSG_CTRUNC when control
+	// messages were lost.
+	Flags int
+	// From is the sender, Zone the scope of its IPv6 address. Invalid where the kernel knows none.
+	From netip.AddrPort
+	Zone uint32
+}
+
+// Receive copies the next datagram to p and its control messages to control, and waits when there is none. Datagrams that
+// the kernel has joined (UDP_GRO) come one by one. Errors as ReadPacket's.
+func (c *PacketConn) Receive(p, control []byte) (Received, error) {
+	c.mu.Lock()
+	if err := c.awaitPacket(); err != nil {
+		c.passRead()
+		c.mu.Unlock()
+		return Received{}, err
+	}
+	r, resume := c.copyNext(p, control)
+	c.passRead()
+	c.mu.Unlock()
+	if resume {
+		c.kick()
+	}
+	return r, nil
+}
+
+// ReceiveMore is Receive that does not wait: ok is false when there is nothing.
+func (c *PacketConn) ReceiveMore(p, control []byte) (r Received, ok bool) {
+	c.mu.Lock()
+	if c.closed || c.inbox.len() == 0 {
+		c.mu.Unlock()
+		return Received{}, false
+	}
+	r, resume := c.copyNext(p, control)
+	c.mu.Unlock()
+	if resume {
+		c.kick()
+	}
+	return r, true
+}
+
+// copyNext copies out what is next in the inbox, which holds something. mu is held.
+func (c *PacketConn) copyNext(p, control []byte) (r Received, resume bool) {
+	m, _ := op.SplitMsg(c.inbox.front().Bytes(), dgram.NameBytes, packetControl)
+	r.From, r.Zone = dgram.ParseName(m.Name)
+	r.Flags = int(m.Flags)
+	payload, last := m.Payload[c.cut:], true
+	if seg := dgram.Segment(m.Control); seg > 0 && seg < len(payload) {
+		payload, last = payload[:seg], false
+		r.Flags &^= unix.MSG_TRUNC // which is of the last of them
+	}
+	if r.N = copy(p, payload); r.N < len(payload) {
+		r.Flags |= unix.MSG_TRUNC
+	}
+	whole := false
+	if r.Control, whole = dgram.CopyControl(control, m.Control); !whole {
+		r.Flags |= unix.MSG_CTRUNC
+	}
+	if !last {
+		c.cut += len(payload)
+		return r, false
+	}
+	c.cut = 0
+	c.inbox.pop().Release()
+	return r, c.taken()
+}
+
+// pop takes the next packet out of the inbox, what Receive has left of it. mu is held.
+func (c *PacketConn) pop() Packet {
+	p := packetOf(c.inbox.pop())
+	p.Payload, c.cut = p.Payload[c.cut:], 0
+	return p
+}
+
 func packetOf(l buffers.Lease) Packet {
 	m, _ := op.SplitMsg(l.Bytes(), dgram.NameBytes, packetControl)
-	return Packet{Lease: l, Payload: m.Payload, Name: m.Name, Control: m.Control, Flags: int(m.Flags)}
+	return Packet{Lease: l, Payload: m.Payload, Name: m.Name, Control: m.Control, Flags: int(m.Flags),
+		Segment: dgram.Segment(m.Control)}
 }
 
 // Inject puts a packet that was received elsewhere before those that the engine receives. It is for whoever moves a

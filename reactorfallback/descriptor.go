@@ -35,7 +35,9 @@ type file struct {
 
 	registered bool // the kernel has, or had, a registration under this number
 	watched    bool
-	hot        bool // in Reactor.hot
+	hot        bool  // in Reactor.hot
+	unsent     bool  // in Reactor.unsent
+	burst      uint8 // how many messages the next recvmmsg asks for, less one
 	drains     drains
 }
 

@@ -23,4 +23,11 @@
 // goroutines.
 //
 // What it refuses: blocking descriptors are not detected, they would stop the worker (but for those of files).
+//
+// # As a reactor of one's own
+//
+// Loop is the same reactor for user code: it watches descriptors that the caller owns and calls a handler when one is
+// ready, level-triggered, on one goroutine. Choose it for descriptors that are not sockets of package net (a serial line,
+// inotify, a socket of another library) and for protocols that are callbacks by nature; for connections Serve of package net
+// is simpler and, on io_uring, cheaper.
 package reactorfallback

@@ -24,6 +24,7 @@ func (r *Reactor) Poll(wait time.Duration) (int, error) {
 		return 0, r.broken
 	}
 	r.delivered = 0
+	r.sendSubmitted()
 	var deadline time.Time
 	for {
 		woken := false
@@ -150,7 +151,9 @@ func (r *Reactor) serve(f *file) {
 			r.hot.push(f)
 			break
 		}
+		r.share = share
 		r.stepIn(f, f.in.head)
+		share = r.share
 	}
 }
 

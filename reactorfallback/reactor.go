@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/internal/dgram"
 	"github.com/ouro-io/ouro/internal/netpark"
 	"github.com/ouro-io/ouro/internal/op"
 	"golang.org/x/sys/unix"
@@ -38,11 +39,15 @@ type Reactor struct {
 	broken       error
 
 	// Kept here because on the stack they would escape to the heap.
-	comp    op.Completion
-	msg     scratch
-	ctl     unix.EpollEvent
-	pollfd  unix.PollFd
-	timeout unix.Timespec
+	comp     op.Completion
+	share    int // what serve allows the present step to deliver
+	incoming [recvBatch]scratch
+	headers  [recvBatch]dgram.Msg
+	outgoing [sendBatch]dgram.Msg
+	unsent   []*file // with messages submitted since the last Poll
+	ctl      unix.EpollEvent
+	pollfd   unix.PollFd
+	timeout  unix.Timespec
 
 	waker waker
 

@@ -44,12 +44,12 @@ func many(nr uintptr, fd int, ms []Msg, flags int) (int, syscall.Errno) {
 	}
 }
 
-// SendOne is sendmsg(2) without waiting.
-func SendOne(fd int, h *unix.Msghdr, flags int) (int, syscall.Errno) {
+// RecvOne is recvmsg(2) without waiting.
+func RecvOne(fd int, h *unix.Msghdr, flags int) (int, syscall.Errno) {
 	for {
-		// SAFETY: h, and what it points to, stays reachable during the call, which only reads it.
-		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(h)),
-			uintptr(flags|unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL))
+		// SAFETY: h, and what it points to, stays reachable during the call, which writes no more than the lengths in it.
+		n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(h)),
+			uintptr(flags|unix.MSG_DONTWAIT))
 		switch errno {
 		case 0:
 			return int(n), 0

@@ -47,6 +47,26 @@ func Segment(control []byte) int {
 	return 0
 }
 
+// CopyControl copies the control messages of src to dst, but for the one that Segment reads, which means nothing once
+// the datagrams are apart. whole is false when they do not all fit; those that do not are left out.
+func CopyControl(dst, src []byte) (n int, whole bool) {
+	for len(src) >= unix.CmsgLen(0) {
+		length, level, typ := cmsgHeader(src)
+		if length < unix.CmsgLen(0) || length > len(src) {
+			break
+		}
+		space := min(unix.CmsgSpace(length-unix.CmsgLen(0)), len(src))
+		if level != unix.SOL_UDP || typ != unix.UDP_GRO {
+			if space > len(dst)-n {
+				return n, false
+			}
+			n += copy(dst[n:], src[:space])
+		}
+		src = src[space:]
+	}
+	return n, true
+}
+
 // The header is a length as wide as a pointer, a level and a type.
 
 func putCmsgHeader(b []byte, n int, level, typ int32) {

@@ -1,3 +1,5 @@
+//go:build linux
+
 package faults
 
 import (
@@ -149,7 +151,7 @@ func TestWorkWithFewDescriptors(t *testing.T) {
 			t.Log(err)
 			continue
 		}
-		for _, limit := range []int{8, 10, 12, 14, 16, 18, 20, 22, 24, 28, 32, 64, 256, 4096} {
+		for _, limit := range []int{8, 12, 16, 20, 24, 32, 64, 4096} {
 			t.Run(fmt.Sprint(backend, limit), func(t *testing.T) {
 				out := runChild(t, "work", fmt.Sprintf("%s=memlock=%d", denytest.Env, min(mostLocked(t), 1<<30)), proactor.BackendEnv+"="+backend,
 					fmt.Sprintf("%s=%d", nofileEnv, limit))

@@ -10,7 +10,7 @@ type mutation struct {
 var mutations = []mutation{
 	// Memory and descriptors that are given away while the kernel works on them.
 	{"a send's buffer is released when it is submitted", "proactor/conn_send.go",
-		"	c.send, c.sendOn = o, true\n", "	c.send, c.sendOn = o, true\n	c.outLease.Release()\n"},
+		"	c.out.send, c.sendOn = o, true\n", "	c.out.send, c.sendOn = o, true\n	c.out.lease.Release()\n"},
 	{"a read's buffer is released before it is copied", "proactor/conn_wait.go",
 		"		m := copy(p[n:], l.Bytes())\n", "		b := l.Bytes()\n		if len(b) <= len(p)-n {\n			l.Release()\n		}\n		m := copy(p[n:], b)\n"},
 	{"the descriptor is closed while a receive is in flight", "proactor/conn.go",
@@ -22,9 +22,9 @@ var mutations = []mutation{
 
 	// Identities.
 	{"the generation of a completion is not checked", "internal/op/table.go",
-		"s.op != nil && s.op.ref == r {", "s.op != nil {"},
+		"o != nil && o.ref == r {", "o != nil {"},
 	{"a slot is given out in the same generation again", "internal/op/table.go",
-		"	if s.gen = (s.gen + 1) & genMask; s.gen == 0 {", "	if s.gen == 0 {"},
+		"	gen := (t.gens[i] + 1) & genMask\n", "	gen := t.gens[i] & genMask\n"},
 
 	// Wake-ups.
 	{"a worker that sleeps is not woken", "executor/worker.go",
@@ -34,9 +34,9 @@ var mutations = []mutation{
 	{"a coroutine that was woken is not made ready", "executor/waiter.go",
 		"			co.home.enqueue(&co.task)\n", "			_ = co.home\n"},
 	{"data wakes no reader", "proactor/conn_recv.go",
-		"	if c.wait != nil && c.wait.reading {\n		c.wait.read.Wake()\n", "	if c.wait != nil && c.wait.reading && c.rerr != nil {\n		c.wait.read.Wake()\n"},
+		"	if c.wait != nil && c.wait.reading {\n		c.wait.read.Wake()\n", "	if c.wait != nil && c.wait.reading && c.rerr() != nil {\n		c.wait.read.Wake()\n"},
 	{"the end of the stream wakes no reader", "proactor/conn_recv.go",
-		"		c.rerr = err\n	}\n	c.notify()\n", "		c.rerr = err\n	}\n"},
+		"		c.setRerr(err)\n	}\n	c.notify()\n", "		c.setRerr(err)\n	}\n"},
 	{"the end of a send wakes no writer", "proactor/conn_send.go",
 		"		c.wait.write.Wake()\n		return\n", "		return\n"},
 	{"a reader does not pass its turn on", "proactor/conn_wait.go",
@@ -54,7 +54,7 @@ var mutations = []mutation{
 	{"a paused receive is not resumed", "proactor/conn_recv.go",
 		"	c.paused = false\n	return !c.closed\n", "	c.paused = false\n	return false\n"},
 	{"a short send is not continued", "proactor/conn_send.go",
-		"	if len(c.out) > 0 && c.werr == nil && !c.stopsSend() {", "	if len(c.out) > 0 && c.werr == nil && r.Result == 0 && !c.stopsSend() {"},
+		"	if len(o.bytes) > 0 && c.werr() == nil && !c.stopsSend() {", "	if len(o.bytes) > 0 && c.werr() == nil && r.Result == 0 && !c.stopsSend() {"},
 
 	// Results.
 	{"EINTR of a receive is an error", "proactor/conn_recv.go",
@@ -62,10 +62,10 @@ var mutations = []mutation{
 	{"ECANCELED that nobody asked for ends a send", "proactor/conn_send.go",
 		"	case r.Errno == syscall.EINTR || r.Errno == syscall.ECANCELED:", "	case r.Errno == syscall.EINTR || c.stopsSend() && r.Errno == syscall.ECANCELED:"},
 	{"a short send is sent from the start again", "proactor/conn_send.go",
-		"		c.out = c.out[r.Result:]\n", "		if int(r.Result) == len(c.out) {\n			c.out = nil\n		}\n"},
+		"		o.bytes = o.bytes[r.Result:]\n", "		if int(r.Result) == len(o.bytes) {\n			o.bytes = nil\n		}\n"},
 	{"the end of the stream overtakes the data", "proactor/conn_wait.go",
-		"		if c.inbox.len() > 0 {\n			return nil\n		}\n		if c.rerr != nil {\n			return c.readError()\n		}\n",
-		"		if c.rerr != nil {\n			return c.readError()\n		}\n		if c.inbox.len() > 0 {\n			return nil\n		}\n"},
+		"		if c.inbox.len() > 0 {\n			return nil\n		}\n		if c.rerr() != nil {\n			return c.readError()\n		}\n",
+		"		if c.rerr() != nil {\n			return c.readError()\n		}\n		if c.inbox.len() > 0 {\n			return nil\n		}\n"},
 	{"a read that takes part of a buffer drops the rest", "proactor/conn_wait.go",
 		"			*l = l.Slice(m, l.Len())\n			break\n", "			c.inbox.pop().Release()\n			break\n"},
 	{"no buffer counts as the end", "proactor/conn_recv.go",
@@ -79,7 +79,7 @@ var mutations = []mutation{
 	{"a deadline wakes no reader", "proactor/conn_wait.go",
 		"		if c.passed(w.readAt) {\n			w.read.Wake()\n", "		if c.passed(w.readAt) {\n"},
 	{"a deadline cancels no send", "proactor/conn_wait.go",
-		"			c.cancelSend = true\n			kick = true\n", "			kick = true\n"},
+		"			c.out.cancel = true\n			kick = true\n", "			kick = true\n"},
 	{"a timer that went off counts as set", "proactor/conn_wait.go",
 		"	w.armed = 0\n	if w.expire() {", "	if w.expire() {"},
 	{"a timer set to an earlier time stays where it was", "executor/timer.go",

@@ -106,7 +106,7 @@ func (m Machine) once(ctx context.Context, initrd, disk string) (Run, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the machine was ended after %v", limit))
 	defer cancel()
 	began := time.Now()
-	kvm := hardware()
+	kvm := Hardware()
 	c := exec.CommandContext(ctx, Program, m.args(initrd, disk, kvm)...)
 	var stderr bytes.Buffer
 	c.Stderr = &stderr
@@ -177,8 +177,8 @@ func (m Machine) args(initrd, disk string, kvm bool) []string {
 	}
 }
 
-// hardware reports whether KVM can be used: the device alone does not tell.
-func hardware() bool {
+// Hardware reports whether KVM can be used: the device alone does not tell.
+func Hardware() bool {
 	cpu, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil || !virtualises(cpu) {
 		return false

@@ -45,7 +45,7 @@ var suites = []suite{
 	{pkg: "reactorfallback", run: contract, skip: stress, off: true, offRun: "^TestContract$/^(send|accept|connect)$"},
 	{pkg: "proactor/ringbackend", run: contract + "|^Test[^C].*$", skip: stress},
 	{pkg: "proactor", run: engineTests, off: true, offRun: "^(TestForcedEpoll|TestCoroutineEcho|TestCallbackEcho|TestDeadlines)$"},
-	{pkg: "internal/faults", run: "^(TestBadNetworks|TestThreadsDie|TestPeerVanishes|TestChildrenInheritNothing|TestForkSharesNoRing|TestWorkWithoutLockedMemory)$"},
+	{pkg: "internal/faults", run: "^(TestBadNetworks|TestPeerVanishes|TestForkSharesNoRing|TestWorkWithoutLockedMemory|TestWorkWithoutTheRing)$"},
 	{pkg: "net", run: netTests, off: true, offRun: "^(TestServeEcho|TestCloseWhileWaiting|TestReset|TestDialErrors)$"},
 }
 

@@ -1,0 +1,290 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/future"
+)
+
+// cell is the part of an actor that does not depend on the type of its messages.
+//
+// An actor is one coroutine, which alone touches the fields below "the actor's own". Everybody else leaves something for it
+// under mu (a message, a note) and wakes it if it waits. So messages are handled one at a time without further ado.
+//
+//	starting ──New──▶ running ──stop, or drained──▶ ending (children first) ──▶ ended
+//	    │               │ ▲                              ▲
+//	    └──failed──▶ suspended ──restart (children first), resume
+//	                    └──────────stop──────────────────┘
+//
+// While an actor is suspended or ending it handles notes only. A failed one is suspended until its parent decides.
+//
+// Notes come before messages. They are few: a stop and a drain, one failure and one end per child, one verdict per
+// failure; so their queue is bounded by the number of children. mu of a child is never held while that of another cell is
+// taken.
+type cell struct {
+	system      *System
+	parent      *cell
+	name, path  string
+	supervision Supervision
+	ctx         context.Context
+	cancel      context.CancelFunc
+	body        body
+	home        *executor.Worker
+	end         future.Promise[struct{}]
+
+	mu       sync.Mutex
+	notes    []note
+	noted    atomic.Bool // notes is not empty
+	waiting  bool
+	waiter   executor.Waiter
+	closed   bool // refuses messages
+	watchers map[*watch]struct{}
+	asks     map[failer]struct{}
+	children []*cell // in the order of their start
+
+	// The actor's own.
+	watching  map[*watch]*cell
+	suspended bool
+	draining  bool
+	ending    bool
+	ended     bool
+	then      func() // what to do once the last child has ended
+	restarts  []time.Time
+	failures  int // restarts without a pause, for the backoff
+}
+
+// body is the part that does.
+type body interface {
+	create() error // runs New
+	discard()      // what is left in the mailbox is a dead letter
+	stopped()      // calls the hook
+	dropTimers()   // none fires any more
+}
+
+type noteKind uint8
+
+const (
+	noteStop noteKind = iota
+	noteDrain
+	noteFailed  // child, err
+	noteEnded   // child
+	noteRestart // verdict
+	noteResume  // verdict
+)
+
+type note struct {
+	kind  noteKind
+	child *cell
+	err   error
+}
+
+// failer is an Ask that waits for its answer.
+type failer interface{ fail(error) }
+
+// send leaves a note.
+func (c *cell) send(n note) {
+	c.mu.Lock()
+	c.notes = append(c.notes, n)
+	c.noted.Store(true)
+	c.rouse()
+}
+
+// rouse wakes the actor if it waits. mu is held, and given back.
+func (c *cell) rouse() {
+	wake := c.waiting
+	c.waiting = false
+	c.mu.Unlock()
+	if wake {
+		c.waiter.Wake()
+	}
+}
+
+// handleNotes handles the notes that there are.
+func (c *cell) handleNotes() {
+	for !c.ended {
+		c.mu.Lock()
+		if len(c.notes) == 0 {
+			c.noted.Store(false)
+			c.mu.Unlock()
+			return
+		}
+		n := c.notes[0]
+		c.notes = c.notes[1:]
+		c.mu.Unlock()
+		c.handle(n)
+	}
+}
+
+func (c *cell) handle(n note) {
+	switch n.kind {
+	case noteStop:
+		c.stop()
+	case noteDrain:
+		c.close()
+		c.draining = true
+	case noteFailed:
+		if c.ending {
+			n.child.halt() // nobody will judge it any more
+			return
+		}
+		c.judge(n.child, n.err)
+	case noteEnded:
+		c.mu.Lock()
+		c.children = slices.DeleteFunc(c.children, func(x *cell) bool { return x == n.child })
+		last := len(c.children) == 0
+		c.mu.Unlock()
+		if then := c.then; last && then != nil {
+			c.then = nil
+			then()
+		}
+	case noteRestart:
+		if !c.ending {
+			c.system.restarts.Add(1)
+			c.suspended = true
+			c.restarts = nil // it begins anew with its children too
+			c.body.dropTimers()
+			c.withoutChildren((*cell).halt, c.create)
+		}
+	case noteResume:
+		c.suspended = false
+	}
+}
+
+// create makes the actor's state, anew after a failure.
+func (c *cell) create() {
+	c.suspended = false
+	if err := c.body.create(); err != nil {
+		c.fail(err)
+	}
+}
+
+// fail suspends the actor and reports to its parent.
+func (c *cell) fail(err error) {
+	c.suspended = true
+	c.system.failures.Add(1)
+	if c.parent == nil {
+		c.suspended = false // the root has no state that could be wrong
+		return
+	}
+	c.parent.send(note{noteFailed, c, err})
+}
+
+// family returns the children of the moment.
+func (c *cell) family() []*cell {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.children)
+}
+
+// withoutChildren calls end for each child and, once the last has ended, f.
+func (c *cell) withoutChildren(end func(*cell), f func()) {
+	children := c.family()
+	if len(children) == 0 {
+		f()
+		return
+	}
+	c.then = f
+	for _, x := range children {
+		end(x)
+	}
+}
+
+// halt asks for the end from outside, of c and all below: what their handlers wait for by their contexts ends too. The
+// notes come first, so that whoever is woken by its context handles no further message.
+func (c *cell) halt() {
+	c.tellStop()
+	c.cancel()
+}
+
+func (c *cell) tellStop() {
+	c.send(note{kind: noteStop})
+	for _, x := range c.family() {
+		x.tellStop()
+	}
+}
+
+// close refuses messages from now on.
+func (c *cell) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+}
+
+func (c *cell) stop() {
+	if c.ending {
+		for _, x := range c.family() { // a drain that has become a stop
+			x.halt()
+		}
+		return
+	}
+	c.ending = true
+	c.close()
+	c.withoutChildren((*cell).halt, c.finish)
+}
+
+// drained is called when draining finds nothing left to handle: now the children drain, and then it ends.
+func (c *cell) drained() {
+	c.ending = true
+	c.withoutChildren(func(x *cell) { x.send(note{kind: noteDrain}) }, c.finish)
+}
+
+// finish is the end of the actor.
+func (c *cell) finish() {
+	c.ended = true
+	c.body.dropTimers()
+	for w, target := range c.watching {
+		target.unwatch(w)
+	}
+	c.watching = nil
+	c.body.stopped()
+	c.cancel()
+	c.mu.Lock()
+	c.closed = true
+	asks, watchers := c.asks, c.watchers
+	c.asks, c.watchers = nil, nil
+	c.mu.Unlock()
+	c.body.discard()
+	for a := range asks {
+		a.fail(c.stoppedError())
+	}
+	c.system.forget(c)
+	for w := range watchers {
+		w.tell()
+	}
+	if c.parent != nil {
+		c.parent.send(note{kind: noteEnded, child: c})
+	}
+	c.end.Resolve(struct{}{})
+}
+
+// ErrStopped means that the actor has stopped, or is about to.
+var ErrStopped = errors.New("actor: stopped")
+
+func (c *cell) stoppedError() error { return fmt.Errorf("%w: %s", ErrStopped, c.path) }
+
+// watch is a wish to be told of an actor's end.
+type watch struct{ tell func() }
+
+// watchedBy lists w. It reports false when c has ended.
+func (c *cell) watchedBy(w *watch) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watchers == nil {
+		return false
+	}
+	c.watchers[w] = struct{}{}
+	return true
+}
+
+func (c *cell) unwatch(w *watch) {
+	c.mu.Lock()
+	delete(c.watchers, w)
+	c.mu.Unlock()
+}

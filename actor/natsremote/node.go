@@ -1,0 +1,139 @@
+package natsremote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// Config configures a Node. The zero value starts a server in this process.
+type Config struct {
+	// URL is the server to use, such as nats://10.0.0.1:4222. "" means one in this process.
+	URL string
+	// Host and Port are where a server in this process listens: 127.0.0.1 when "", and a free port when 0.
+	Host string
+	Port int
+	// Prefix stands before the names of actors in subjects; "" means "ouro.actor". Nodes that are to meet have the same.
+	Prefix string
+	// Options are further options of the connection: credentials, TLS, a dialer.
+	Options []nats.Option
+}
+
+// Node is a process's connection to the others. All methods are safe from any goroutine.
+type Node struct {
+	conn   *nats.Conn
+	own    *server.Server
+	prefix string
+}
+
+// startTimeout is how long a server in this process may take to start.
+const startTimeout = 10 * time.Second
+
+// Connect joins the nodes. It fails when the server cannot be started or reached; later it comes back by itself.
+func Connect(c Config) (*Node, error) {
+	if c.Prefix == "" {
+		c.Prefix = "ouro.actor"
+	}
+	if err := checkName(c.Prefix); err != nil {
+		return nil, err
+	}
+	if c.URL != "" && (c.Host != "" || c.Port != 0) {
+		return nil, errors.New("natsremote: Config.URL excludes Host and Port, which are for a server in this process")
+	}
+	n := &Node{prefix: c.Prefix}
+	if c.URL == "" {
+		s, err := startServer(c.Host, c.Port)
+		if err != nil {
+			return nil, err
+		}
+		n.own, c.URL = s, s.ClientURL()
+	}
+	options := append([]nats.Option{
+		nats.Name("ouro actor node"), nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(50*time.Millisecond, 0),
+	}, c.Options...)
+	conn, err := nats.Connect(c.URL, options...)
+	if err != nil {
+		n.stopServer()
+		return nil, fmt.Errorf("natsremote: %s: %w", c.URL, err)
+	}
+	n.conn = conn
+	return n, nil
+}
+
+func startServer(host string, port int) (*server.Server, error) {
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	s, err := server.NewServer(&server.Options{Host: host, Port: port, NoLog: true, NoSigs: true})
+	if err != nil {
+		return nil, fmt.Errorf("natsremote: the server: %w", err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(startTimeout) {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, fmt.Errorf("natsremote: no server on %s:%d within %v: is the port taken?", host, port, startTimeout)
+	}
+	return s, nil
+}
+
+func (n *Node) stopServer() {
+	if n.own != nil {
+		n.own.Shutdown()
+		n.own.WaitForShutdown()
+	}
+}
+
+// URL is the address that other nodes connect to.
+func (n *Node) URL() string {
+	if n.own != nil {
+		return n.own.ClientURL()
+	}
+	return n.conn.ConnectedUrl()
+}
+
+// Flush waits until the server has what was told until now.
+func (n *Node) Flush(ctx context.Context) error {
+	if _, ok := ctx.Deadline(); !ok {
+		limited, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		ctx = limited
+	}
+	return n.conn.FlushWithContext(ctx)
+}
+
+// Close hands over what was told and what has arrived, and leaves; a server in this process stops. Actors live on.
+func (n *Node) Close() error {
+	closed := make(chan struct{})
+	n.conn.SetClosedHandler(func(*nats.Conn) { close(closed) })
+	err := n.conn.Drain()
+	if err != nil { // not connected at the moment: nothing can be handed over
+		n.conn.Close()
+	}
+	<-closed
+	n.stopServer()
+	if errors.Is(err, nats.ErrConnectionReconnecting) {
+		return nil
+	}
+	return err
+}
+
+// ErrName means that a name cannot be part of a subject.
+var ErrName = errors.New("natsremote: a name must not be empty, nor contain spaces, '*', '>' or empty parts between dots")
+
+func checkName(name string) error {
+	if name == "" || strings.ContainsAny(name, " \t\r\n*>") || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.Contains(name, "..") {
+		return fmt.Errorf("%w: %q", ErrName, name)
+	}
+	return nil
+}
+
+func (n *Node) subject(name string) string { return n.prefix + "." + name }

@@ -1,0 +1,178 @@
+package natsremote
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ouro-io/ouro/actor"
+	"github.com/ouro-io/ouro/future"
+)
+
+// Codec turns messages into bytes and back.
+type Codec[M any] struct {
+	Encode func(M) ([]byte, error)
+	// Decode must not keep the bytes.
+	Decode func([]byte) (M, error)
+}
+
+// JSON is the codec of encoding/json.
+func JSON[M any]() Codec[M] {
+	return Codec[M]{
+		Encode: func(m M) ([]byte, error) { return json.Marshal(m) },
+		Decode: func(b []byte) (m M, err error) {
+			err = json.Unmarshal(b, &m)
+			return m, err
+		},
+	}
+}
+
+// RemoteError is an error of the other side: its actor refused or failed, or the message made no sense there.
+type RemoteError struct{ Text string }
+
+func (e *RemoteError) Error() string { return "natsremote: the other side: " + e.Text }
+
+// ErrNobody means that no node exposes an actor of that name.
+var ErrNobody = errors.New("natsremote: nobody has that actor")
+
+// errorHeader carries the text of an error in an answer.
+const errorHeader = "Ouro-Error"
+
+// Expose makes ref reachable by name: messages that others send are told to it, in order, and those that want it are
+// acknowledged once they are in the mailbox. While the mailbox makes Tell wait, messages gather in the connection, and
+// beyond its limits (nats.Subscription.SetPendingLimits) NATS drops them. If several nodes expose one name each gets every
+// message, and the first acknowledgement counts. stop ends it.
+func Expose[M any](n *Node, name string, ref actor.Ref[M], c Codec[M]) (stop func() error, err error) {
+	return n.serve(name, func(b []byte, reply func([]byte, error)) {
+		m, err := c.Decode(b)
+		if err == nil {
+			err = ref.Tell(m)
+		}
+		reply(nil, err)
+	})
+}
+
+// ExposeAsk makes ref reachable for questions: of each, make makes a message with the place for the answer. An answer that
+// takes longer than timeout is an error.
+func ExposeAsk[Q, M, R any](n *Node, name string, ref actor.Ref[M], timeout time.Duration, questions Codec[Q], answers Codec[R], make func(Q, actor.Reply[R]) M) (stop func() error, err error) {
+	return n.serve(name, func(b []byte, reply func([]byte, error)) {
+		q, err := questions.Decode(b)
+		if err != nil {
+			reply(nil, err)
+			return
+		}
+		answer := actor.Ask(ref, timeout, func(r actor.Reply[R]) M { return make(q, r) })
+		encoded := future.Then(answer, answers.Encode)
+		// The answer goes out on whichever goroutine gives it: nobody waits here, so questions do not queue up.
+		future.Map(encoded, func(b []byte) struct{} { reply(b, nil); return struct{}{} }).
+			Recover(func(err error) (none struct{}, _ error) { reply(nil, err); return none, nil })
+	})
+}
+
+// serve calls handle for each message to name.
+func (n *Node) serve(name string, handle func(b []byte, reply func([]byte, error))) (stop func() error, err error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	sub, err := n.conn.Subscribe(n.subject(name), func(m *nats.Msg) {
+		handle(m.Data, func(b []byte, err error) {
+			if m.Reply == "" {
+				return
+			}
+			answer := nats.NewMsg(m.Reply)
+			if answer.Data = b; err != nil {
+				answer.Data = nil
+				answer.Header.Set(errorHeader, err.Error())
+			}
+			_ = m.RespondMsg(answer) // who asked learns of a failure by the time
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("natsremote: %s: %w", name, err)
+	}
+	// Known to the server when this returns, so that who is told of the name next finds it.
+	if err := n.Flush(context.Background()); err != nil {
+		return nil, errors.Join(fmt.Errorf("natsremote: %s: %w", name, err), sub.Unsubscribe())
+	}
+	return sub.Unsubscribe, nil
+}
+
+// Remote is an actor elsewhere. All methods are safe from any goroutine or coroutine.
+type Remote[M any] struct {
+	n    *Node
+	name string
+	c    Codec[M]
+}
+
+// To is the actor that some node exposes by name. Whether there is one shows when a message is sent.
+func To[M any](n *Node, name string, c Codec[M]) *Remote[M] { return &Remote[M]{n, name, c} }
+
+// Ref is an ordinary address: code that tells actors here tells this one too, at most once.
+func (r *Remote[M]) Ref() actor.Ref[M] { return actor.RefTo[M](r) }
+
+// Path names the actor.
+func (r *Remote[M]) Path() string { return "nats:" + r.name }
+
+// Tell publishes m. nil means that it is on its way, or kept while the connection is being made anew (up to 8 MiB).
+func (r *Remote[M]) Tell(m M) error {
+	b, err := r.encode(m)
+	if err != nil {
+		return err
+	}
+	return r.n.conn.Publish(r.n.subject(r.name), b)
+}
+
+func (r *Remote[M]) encode(m M) ([]byte, error) {
+	if err := checkName(r.name); err != nil {
+		return nil, err
+	}
+	b, err := r.c.Encode(m)
+	if err != nil {
+		return nil, fmt.Errorf("natsremote: the message for %s: %w", r.name, err)
+	}
+	return b, nil
+}
+
+// TellAcked sends m and waits until it is in the actor's mailbox. It fails with ErrNobody, a *RemoteError, ctx's cause, or
+// an error of the connection. ctx should have an end: an acknowledgement may be lost with a connection.
+func (r *Remote[M]) TellAcked(ctx context.Context, m M) error {
+	_, err := r.request(ctx, m).Await(ctx)
+	return err
+}
+
+// request sends m and returns the future of the answer.
+func (r *Remote[M]) request(ctx context.Context, m M) *future.Future[[]byte] {
+	b, err := r.encode(m)
+	if err != nil {
+		return future.Rejected[[]byte](err)
+	}
+	return future.GoOn(goroutine{}, ctx, func(ctx context.Context) ([]byte, error) {
+		answer, err := r.n.conn.RequestWithContext(ctx, r.n.subject(r.name), b)
+		switch {
+		case errors.Is(err, nats.ErrNoResponders):
+			return nil, fmt.Errorf("%w: %s", ErrNobody, r.name)
+		case err != nil:
+			return nil, fmt.Errorf("natsremote: %s: %w", r.name, err)
+		case answer.Header.Get(errorHeader) != "":
+			return nil, &RemoteError{answer.Header.Get(errorHeader)}
+		}
+		return answer.Data, nil
+	})
+}
+
+// goroutine starts what waits in NATS's client, which knows nothing of coroutines, where it holds up no worker.
+type goroutine struct{}
+
+func (goroutine) Go(fn func()) error {
+	go fn()
+	return nil
+}
+
+// Ask sends the question q and returns the future of the answer. Errors are those of TellAcked.
+func Ask[Q, R any](ctx context.Context, r *Remote[Q], q Q, answers Codec[R]) *future.Future[R] {
+	return future.Then(r.request(ctx, q), answers.Decode)
+}
