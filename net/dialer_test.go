@@ -8,6 +8,7 @@ import (
 	"fmt"
 	stdnet "net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -72,9 +73,17 @@ func TestDialer(t *testing.T) {
 		}
 		dial("deadline that is over", ctx, Dialer{Deadline: time.Now().Add(-time.Second)}, "tcp", address)
 		dial("timeout", ctx, Dialer{Timeout: time.Nanosecond}, "tcp", address)
+		// A dial that hangs in the lookup, as one that is quick may win against Cancel.
 		cancelled := make(chan struct{})
 		close(cancelled)
-		dial("cancel", ctx, Dialer{Cancel: cancelled}, "tcp", address)
+		hanging := &Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}
+		_, err = r.api.dialer(Dialer{Cancel: cancelled, Resolver: hanging}).DialContext(ctx, "tcp", "name.invalid:"+port)
+		var op *OpError
+		require.True(r.t, errors.As(err, &op), err)
+		r.lines = append(r.lines, fmt.Sprintf("%T %s %s", err, op.Op, op.Net))
 		over, cancel := context.WithCancel(ctx)
 		cancel()
 		dial("context that is over", over, Dialer{}, "tcp", address)
@@ -168,22 +177,22 @@ func TestDualStack(t *testing.T) {
 
 // A resolver that the program sets is used by dials and lookups; one that is set in the standard library too.
 func TestDefaultResolver(t *testing.T) {
-	asked := 0
+	var asked atomic.Int32 // lookups ask from goroutines of their own
 	counting := &Resolver{PreferGo: true, Dial: func(context.Context, string, string) (Conn, error) {
-		asked++
+		asked.Add(1)
 		return nil, errors.New("no resolver")
 	}}
 	for _, which := range []**Resolver{&DefaultResolver, &stdnet.DefaultResolver} {
 		was := *which
 		*which = counting
-		asked = 0
+		asked.Store(0)
 		_, err := LookupHost("name.invalid")
 		require.Error(t, err)
-		require.Positive(t, asked)
-		asked = 0
+		require.Positive(t, asked.Load())
+		asked.Store(0)
 		_, err = Dial("tcp", "name.invalid:1")
 		require.Error(t, err)
-		require.Positive(t, asked)
+		require.Positive(t, asked.Load())
 		*which = was
 	}
 }
