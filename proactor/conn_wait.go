@@ -4,6 +4,7 @@ package proactor
 
 import (
 	"context"
+	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -100,7 +101,10 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // readInbox is Read where the engine reads ahead. ctx may be nil. mu is held on entry and not on return.
 func (c *Conn) readInbox(ctx context.Context, p []byte) (int, error) {
-	if err := c.awaitData(ctx); err != nil {
+	switch err := c.awaitData(ctx); {
+	case err == errDirect:
+		return c.readDirect(ctx, p)
+	case err != nil:
 		c.mu.Unlock()
 		return 0, err
 	}
@@ -142,15 +146,15 @@ func (c *Conn) check() error {
 // then it counts against the loop's buffers, no longer against the connection's quota. Errors as Read's.
 func (c *Conn) ReadLease() (buffers.Lease, error) {
 	c.mu.Lock()
-	if c.direct && c.inbox.len() == 0 {
+	switch err := c.awaitData(noContext); {
+	case err == errDirect:
 		p := make([]byte, rescueBytes)
 		n, err := c.readDirect(noContext, p)
 		if err != nil {
 			return buffers.Lease{}, err
 		}
 		return buffers.Wrap(p[:n:n]), nil
-	}
-	if err := c.awaitData(noContext); err != nil {
+	case err != nil:
 		c.mu.Unlock()
 		return buffers.Lease{}, err
 	}
@@ -162,6 +166,10 @@ func (c *Conn) ReadLease() (buffers.Lease, error) {
 	}
 	return l, nil
 }
+
+// errDirect says that nothing is received ahead (any more), so that the reader has to go on by readDirect. It never
+// reaches a user.
+var errDirect = errors.New("nothing is received ahead")
 
 // awaitData waits until the inbox holds something, or returns why it will not. mu is held on entry and on return.
 func (c *Conn) awaitData(ctx context.Context) error {
@@ -183,6 +191,9 @@ func (c *Conn) awaitTurn(ctx context.Context) error {
 		}
 		if c.inbox.len() > 0 {
 			return nil
+		}
+		if c.direct {
+			return errDirect
 		}
 		if c.rerr() != nil {
 			return c.readError()
