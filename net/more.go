@@ -81,8 +81,9 @@ func (c *stream) SetWriteQueueLimit(bytes int) error {
 	return nil
 }
 
-// PauseRead stops receiving. What has arrived already can still be read; then Read waits, until ResumeRead or its
-// deadline, and TCP slows the peer down. (Who does not read is paused anyway, once some buffers are full.)
+// PauseRead stops receiving, and returns when that has come to a stand. What has arrived by then can still be read; after
+// that Read waits, until ResumeRead or its deadline, and the kernel slows the peer down. (Who does not read is paused
+// anyway, once some buffers are full.)
 func (c *stream) PauseRead() error {
 	pc, err := c.onEngineFor("read")
 	if err == nil {

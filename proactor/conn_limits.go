@@ -56,10 +56,17 @@ func (c *Conn) writeQueue() int {
 	return c.loop.engine.writeQueue
 }
 
-// PauseRead stops receiving: what has arrived already is still delivered, and then a Read waits until ResumeRead, while
-// TCP slows the peer down. (Who does not read is paused anyway, once ReceiveQuota buffers are full.) What the kernel has
-// begun may still arrive.
-func (c *Conn) PauseRead() { c.halt(true) }
+// PauseRead stops receiving, and returns when that has come to a stand, or the connection was closed: what has arrived by
+// then is still delivered, and after that a Read waits until ResumeRead, while TCP slows the peer down. (Who does not
+// read is paused anyway, once ReceiveQuota buffers are full.) On a connection with a Handler it does not wait.
+func (c *Conn) PauseRead() {
+	c.halt(true)
+	c.mu.Lock()
+	for c.h == nil && c.recvOn && c.halted && !c.closed {
+		c.queue(&c.waits().stopping)
+	}
+	c.mu.Unlock()
+}
 
 // ResumeRead ends PauseRead.
 func (c *Conn) ResumeRead() { c.halt(false) }
@@ -73,6 +80,9 @@ func (c *Conn) halt(on bool) {
 	c.halted = on
 	if c.direct {
 		c.notify()
+	}
+	if c.wait != nil {
+		c.wait.wakeStopping() // those who waited for what is no longer wanted
 	}
 	c.mu.Unlock()
 	c.kick()

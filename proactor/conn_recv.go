@@ -46,6 +46,9 @@ func (c *Conn) onRecv(r *op.Completion) {
 			c.startRecv(op.Recv)
 		case c.h == nil:
 			c.notify() // somebody may wait for the end of it
+			if c.wait != nil {
+				c.wait.wakeStopping()
+			}
 		}
 	}
 }

@@ -25,7 +25,8 @@ type waits struct {
 	writeWaits       bool
 	polling          bool // write waits for a writable socket, not for sendDone
 	readers, writers []*executor.Waiter
-	readAt, writeAt  int64 // deadlines on the engine's clock, ns; 0 none
+	stopping         []*executor.Waiter // PauseReads, until the receive has ended
+	readAt, writeAt  int64              // deadlines on the engine's clock, ns; 0 none
 	lingerAt         int64
 	turn             *bool // of the WriteContext under way, for its context
 	armed            int64 // what timer is set for, 0 when it is not
@@ -59,6 +60,14 @@ func (w *waits) wakeAll() {
 		q.Wake()
 	}
 	w.readers, w.writers = nil, nil
+	w.wakeStopping()
+}
+
+func (w *waits) wakeStopping() {
+	for _, q := range w.stopping {
+		q.Wake()
+	}
+	w.stopping = nil
 }
 
 // passTurn lets the next Write try. mu is held.

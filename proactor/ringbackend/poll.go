@@ -95,10 +95,11 @@ func (b *Backend) enter(waitNr uint32, timeout time.Duration) syscall.Errno {
 	return errno
 }
 
-// reap delivers what is in the completion queue and publishes its head once.
+// reap delivers what is in the completion queue now, and publishes its head once. What arrives meanwhile is for the next
+// turn: a multishot whose data another thread keeps putting in would otherwise hold up commands and tasks.
 func (b *Backend) reap() int {
 	n := 0
-	for {
+	for left := b.ring.Ready(); left > 0; left-- {
 		cqe, ok := b.ring.Next()
 		if !ok {
 			break
