@@ -341,7 +341,7 @@ func (c *Conn) writeDirect(p []byte) {
 	if errno != 0 && !again(errno) {
 		c.setWerr(callError("write", errno))
 	}
-	if len(c.out.bytes) == 0 || c.werr() != nil {
+	if len(c.out.bytes) == 0 || c.werr() != nil || c.closed {
 		c.mu.Unlock()
 		return
 	}
