@@ -189,7 +189,7 @@ func (a *actor[M]) timer(after, every time.Duration, m M) (stop func()) {
 	}
 	a.timers[t] = struct{}{}
 	a.mu.Unlock()
-	t.Set(a.home.Now() + int64(after))
+	t.Set(a.home.Executor().Clock().Now() + int64(after)) // not Worker.Now, which is as old as the turn
 	return func() {
 		a.mu.Lock()
 		t.stopped = true

@@ -143,11 +143,7 @@ func (l Lease) Release() {
 		return
 	}
 	if !r.gen.CompareAndSwap(l.gen, l.gen+1) {
-		r.home.twice()
-		doubleReleases.Add(1)
-		if debugging.Load() {
-			panic("buffers: " + r.home.kind() + " lease released twice" + l.history())
-		}
+		l.twice()
 		return
 	}
 	if r.traced || debugging.Load() {
@@ -160,6 +156,17 @@ func (l Lease) Release() {
 	r.home.put(r)
 	if q != nil {
 		q.Release(n)
+	}
+}
+
+// twice is apart from Release to leave it a small frame: idle coroutines have released a lease at their deepest.
+//
+//go:noinline
+func (l Lease) twice() {
+	l.r.home.twice()
+	doubleReleases.Add(1)
+	if debugging.Load() {
+		panic("buffers: " + l.r.home.kind() + " lease released twice" + l.history())
 	}
 }
 

@@ -40,6 +40,7 @@ type Chan[T any] struct {
 	head     int // of the oldest value
 	count    int
 	closed   bool
+	ended    bool   // by Close; closed alone also by ToConn
 	ops      uint32 // that did not wait
 	senders  waitq.List[slot[T]]
 	receives waitq.List[slot[T]]
@@ -190,12 +191,18 @@ func (c *Chan[T]) Range() iter.Seq[T] {
 // Close closes the channel: receivers get what was sent before and then the end. As with Go's channels only senders
 // should close, a second Close panics, and so does a Send that waits.
 func (c *Chan[T]) Close() {
-	if !c.shut() {
+	c.mu.Lock()
+	again := c.ended
+	c.ended = true
+	c.mu.Unlock()
+	if again {
 		panic("csp: close of a closed channel")
 	}
+	c.shut()
 }
 
-// shut closes c. It reports false when c was closed before.
+// shut closes c, and reports false when c was closed before. It is for the receiving side too: the sender's Close may
+// still come.
 func (c *Chan[T]) shut() bool {
 	c.mu.Lock()
 	if c.closed {

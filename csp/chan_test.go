@@ -279,3 +279,12 @@ func TestChanAllocs(t *testing.T) {
 		})
 	})
 }
+
+// Who closes a channel that its receiving side has closed before cannot have known.
+func TestCloseAfterShut(t *testing.T) {
+	c := New[int](1)
+	c.shut()
+	require.ErrorIs(t, c.TrySend(1), ErrClosed)
+	require.NotPanics(t, c.Close)
+	require.Panics(t, c.Close)
+}

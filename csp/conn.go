@@ -48,7 +48,8 @@ func FromConn(s *executor.Scope, conn net.Conn, f Framing, capacity int) (*Chan[
 
 // ToConn makes a channel whose frames are written to conn by a child of s. Close it to say that there are no more; what
 // was sent before is written. At an error, which is the child's and so cancels s, and when s is cancelled it is closed
-// from this side: use SendContext or TrySend, which tell that by ErrClosed. conn itself stays open.
+// from this side: use SendContext or TrySend, which tell that by ErrClosed. Close may be called all the same. conn itself
+// stays open.
 //
 // Backpressure: at most capacity frames are held, besides one and the buffer that is being written. Frames that are there
 // at the same time are written together.

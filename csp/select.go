@@ -122,13 +122,14 @@ func do(ctx context.Context, cases []Case, priority bool) (int, error) {
 	if !priority {
 		order = shuffle(&array, len(cases))
 	}
+	if i, err := attemptAll(cases, order); i >= 0 {
+		return i, err
+	}
+	if i := otherwise(cases); i >= 0 {
+		return i, nil
+	}
+	defer stopAlarms(cases)
 	for {
-		if i, err := attemptAll(cases, order); i >= 0 {
-			return i, err
-		}
-		if i := otherwise(cases); i >= 0 {
-			return i, nil
-		}
 		s := selections.Get().(*selection)
 		i, done, err := s.run(ctx, cases, order)
 		clear(s.held)
@@ -140,6 +141,9 @@ func do(ctx context.Context, cases []Case, priority bool) (int, error) {
 		}
 		if ctx.Err() != nil {
 			return -1, context.Cause(ctx)
+		}
+		if i, err := attemptAll(cases, order); i >= 0 {
+			return i, err
 		}
 	}
 }
@@ -280,11 +284,21 @@ func (s *selection) run(ctx context.Context, cases []Case, order []uint8) (won i
 func (s *selection) subscribe(cases []Case) {
 	for i := range cases {
 		k := &cases[i]
-		if k.timed {
+		if k.timed && k.src == nil { // not when it waits again: the time runs from the first wait
 			k.src = executor.After(k.after)
 		}
 		if k.src != nil && !k.never {
 			k.src.Subscribe(&s.choice, i)
+		}
+	}
+}
+
+// stopAlarms makes the cases as they were given.
+func stopAlarms(cases []Case) {
+	for i := range cases {
+		if k := &cases[i]; k.timed && k.src != nil {
+			k.src.(*executor.Alarm).Stop()
+			k.src = nil
 		}
 	}
 }
@@ -295,10 +309,6 @@ func (s *selection) withdraw(k *Case, i int, won bool) error {
 	case k.never:
 	case k.ch != nil:
 		return k.ch.unqueue(k.send, s.nodes[i], won, k.v)
-	case k.timed:
-		k.src.Unsubscribe(&s.choice, i)
-		k.src.(*executor.Alarm).Stop()
-		k.src = nil
 	case k.src != nil:
 		k.src.Unsubscribe(&s.choice, i)
 	}

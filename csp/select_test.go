@@ -244,3 +244,28 @@ func TestShuffle(t *testing.T) {
 		require.InDelta(t, 1000, n, 5*29)
 	}
 }
+
+// A Select whose wait ends for nothing, because another receiver of a Broadcast was closed, goes on with the time that
+// After has left.
+func TestSelectAfterIsNotBegunAnew(t *testing.T) {
+	worlds(t, func(w *world) {
+		b := NewBroadcast[int](BroadcastConfig{})
+		r := b.Subscribe()
+		var over atomic.Bool
+		w.spawn(func() {
+			defer over.Store(true)
+			var x int
+			i, err := Select(context.Background(), r.Case(&x), After(50*time.Millisecond))
+			if i != 1 || err != nil {
+				t.Errorf("case %d, %v", i, err)
+			}
+			r.Close()
+		})
+		w.spawn(func() {
+			for !over.Load() {
+				b.Subscribe().Close()
+				executor.Sleep(time.Millisecond)
+			}
+		})
+	})
+}

@@ -156,6 +156,7 @@ func (s *Scope) Go(fn func(ctx context.Context) error) error { return s.GoAs(Chi
 
 // GoAs is Go with a description of the child.
 func (s *Scope) GoAs(c Child, fn func(ctx context.Context) error) error {
+	c.check(fn)
 	if err := s.enter(true); err != nil {
 		return err
 	}
@@ -164,6 +165,7 @@ func (s *Scope) GoAs(c Child, fn func(ctx context.Context) error) error {
 
 // TryGo is Go that does not wait for a place: it reports false when there is none.
 func (s *Scope) TryGo(fn func(ctx context.Context) error) (bool, error) {
+	Child{}.check(fn)
 	err := s.enter(false)
 	if err == errNoPlace {
 		return false, nil
@@ -185,6 +187,16 @@ func (s *Scope) Do(fn func(ctx context.Context) error) error {
 	defer func() { s.leave(err) }()
 	err = contained(func() error { return fn(s.ctx) })
 	return err
+}
+
+// check panics before the child is counted: a count that nobody takes back would hold up Wait.
+func (c Child) check(fn func(ctx context.Context) error) {
+	if fn == nil {
+		panic("executor: a child of a Scope without a function to run")
+	}
+	if c.Priority >= priorities {
+		panic("executor: a child of a Scope with an unknown Priority")
+	}
 }
 
 var errNoPlace = errors.New("no place")
@@ -252,9 +264,6 @@ func (c *child) exit(err error) {
 }
 
 func (s *Scope) launch(how Child, fn func(context.Context) error) error {
-	if fn == nil {
-		panic("executor: a child of a Scope without a function to run")
-	}
 	e := s.config.Executor
 	if how.Worker != nil {
 		e = how.Worker.e

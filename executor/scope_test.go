@@ -477,3 +477,16 @@ func TestStacksAreUsedAgain(t *testing.T) {
 		}
 	})
 }
+
+// A child that is refused by a panic does not count: Wait returns.
+func TestScopeBadChild(t *testing.T) {
+	onEach(t, func(t *testing.T, c ScopeConfig) {
+		s := newScope(t, context.Background(), c)
+		require.Panics(t, func() { _ = s.Go(nil) })
+		require.Panics(t, func() { _, _ = s.TryGo(nil) })
+		require.Panics(t, func() {
+			_ = s.GoAs(Child{Priority: priorities}, func(context.Context) error { return nil })
+		})
+		require.NoError(t, s.Wait())
+	})
+}

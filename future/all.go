@@ -115,6 +115,9 @@ func (g *group[S, T]) gather(decide func(int) (T, error, bool), empty func() (T,
 			run(first)
 		}
 	}
+	if g.settled.Load() { // meanwhile: some may have been listed after that
+		g.unlisten()
+	}
 	return &g.Future
 }
 
@@ -129,9 +132,18 @@ func (m *member[S, T]) sourceSettled() (first, last *link) {
 	}
 	first, last, ok := g.finish(v, err)
 	if ok {
+		g.unlisten()
 		g.cancelPending(errSuperfluous)
 	}
 	return first, last
+}
+
+// unlisten takes the members out of sources that are still pending. One that ignores its cancellation may take part in
+// many groups, and must not gather members.
+func (g *group[S, T]) unlisten() {
+	for i, f := range g.sources {
+		f.unlisten(&g.members[i].link)
+	}
 }
 
 func (g *group[S, T]) cancel(cause error) { g.cancelPending(cause) }

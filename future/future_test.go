@@ -418,3 +418,41 @@ func TestRetryPause(t *testing.T) {
 		require.LessOrEqual(t, c.pause(2), time.Duration(20))
 	}
 }
+
+// A future that lives long does not gather the listeners of those that were derived from it and are over.
+func TestListenersGoAway(t *testing.T) {
+	listeners := func(f *Future[int]) (n int) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for l := f.first; l != nil; l = l.next {
+			n++
+		}
+		return n
+	}
+	var stop Promise[int]
+	stop.OnCancel(func(error) {}) // a cancellation does not end it
+	for range 10 {
+		stop.Future().Shield().Cancel(nil)
+		require.Zero(t, listeners(stop.Future()), "Shield")
+		_, err := Race(stop.Future(), Resolved(1)).Await(until(t))
+		require.NoError(t, err)
+		_, err = Any(Resolved(1), stop.Future()).Await(until(t))
+		require.NoError(t, err)
+		require.Zero(t, listeners(stop.Future()), "group")
+		_, err = stop.Future().Timeout(time.Nanosecond).Await(until(t))
+		require.Error(t, err)
+		require.Zero(t, listeners(stop.Future()), "Timeout")
+	}
+	stop.Resolve(1)
+}
+
+// What waits for a Timeout is told although the hook that its cancellation calls panics.
+func TestTimeoutHookPanics(t *testing.T) {
+	e := newExecutor(t, 1)
+	require.Error(t, onCoroutine(t, e, func() error {
+		var p Promise[int]
+		p.OnCancel(func(error) { panic("hook") })
+		_, err := p.Future().Timeout(time.Millisecond).Await(context.Background())
+		return err
+	}))
+}

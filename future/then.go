@@ -139,6 +139,7 @@ func (s *shieldStep[T]) sourceSettled() (first, last *link) {
 }
 
 func (s *shieldStep[T]) cancel(cause error) {
+	s.src.unlisten(&s.link) // the source may live long, and have many shields
 	var none T
 	s.settle(none, cause)
 }

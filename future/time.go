@@ -67,10 +67,11 @@ func (s *timed[T]) due() {
 	err := &TimeoutError{s.after}
 	var none T
 	first, _, ok := s.finish(none, err)
+	defer run(first) // also when a hook of the user's panics
 	if ok {
+		s.src.unlisten(&s.link) // it need not end
 		s.src.Cancel(err)
 	}
-	run(first)
 }
 
 // Delay returns a future that has the value v after d. Cancelled before, it settles with the cause at once.

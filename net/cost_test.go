@@ -105,44 +105,63 @@ func TestIdleStack(t *testing.T) {
 		runAgain(t, "GODEBUG="+setting)
 		return
 	}
-	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
-		s := On(e)
-		const conns = 400
-		buf := make([][]byte, conns)
-		for i := range buf {
-			buf[i] = make([]byte, 64)
-		}
-		next := make(chan []byte, conns)
-		for _, b := range buf {
-			next <- b
-		}
-		l := serveOn(t, s, func(c Conn) {
-			b := <-next
-			for {
-				n, err := c.Read(b)
-				if err != nil {
-					return
-				}
-				if _, err := c.Write(b[:n]); err != nil {
-					return
-				}
+	faces := map[string]func(c Conn, b []byte) error{
+		"read": func(c Conn, b []byte) error {
+			n, err := c.Read(b)
+			if err == nil {
+				_, err = c.Write(b[:n])
 			}
-		})
-		runtime.GC()
-		var before, after runtime.MemStats
-		cs := make([]*stdnet.TCPConn, conns)
-		runtime.ReadMemStats(&before)
-		for i := range cs {
-			c, err := stdnet.Dial("tcp", l.Addr().String())
-			require.NoError(t, err)
-			defer c.Close()
-			cs[i] = c.(*stdnet.TCPConn)
-			echoOnce(t, c, []byte("x"))
+			return err
+		},
+		"lease": func(c Conn, _ []byte) error {
+			l, err := c.(*TCPConn).ReadLease()
+			if err == nil {
+				err = c.(*TCPConn).WriteLease(l)
+			}
+			return err
+		},
+	}
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		for name, once := range faces {
+			t.Run(name, func(t *testing.T) { idleStack(t, On(e), once) })
 		}
-		runtime.ReadMemStats(&after)
-		per := (int64(after.StackInuse) - int64(before.StackInuse)) / conns
-		require.Less(t, per, int64(3<<10), "stack bytes per idle handler")
 	})
+}
+
+// idleStack measures the stacks of handlers that have each called once, all at the same time, so that writes share a turn:
+// they are at their deepest then.
+func idleStack(t *testing.T, s *Stack, once func(c Conn, b []byte) error) {
+	const conns = 400
+	next := make(chan []byte, conns)
+	for range conns {
+		next <- make([]byte, 64)
+	}
+	l := serveOn(t, s, func(c Conn) {
+		b := <-next
+		for once(c, b) == nil {
+		}
+	})
+	cs := make([]stdnet.Conn, conns)
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := range cs {
+		c, err := stdnet.Dial("tcp", l.Addr().String())
+		require.NoError(t, err)
+		defer c.Close()
+		cs[i] = c
+	}
+	for _, c := range cs {
+		_, err := c.Write([]byte("x"))
+		require.NoError(t, err)
+	}
+	for _, c := range cs {
+		_, err := c.Read(make([]byte, 1))
+		require.NoError(t, err)
+	}
+	runtime.ReadMemStats(&after)
+	per := (int64(after.StackInuse) - int64(before.StackInuse)) / conns
+	require.Less(t, per, int64(3<<10), "stack bytes per idle handler")
 }
 
 // Accepted connections have the options that the standard library sets on each of its own, for Serve and for Accept.

@@ -202,7 +202,11 @@ func (c *Conn) readDirect(ctx context.Context, p []byte) (n int, err error) {
 		case c.recvOn:
 			err = c.awaitRead(ctx, false) // it ends the receive of before
 		case c.inbox.len() > 0:
-			n, _ = c.takeInbox(p)
+			for n < len(p) && c.inbox.len() > 0 {
+				m, done, _ := c.takeFront(p[n:])
+				n += m
+				done.Release()
+			}
 		case c.rerr() != nil:
 			err = c.readError()
 		case c.halted:

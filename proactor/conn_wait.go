@@ -110,14 +110,20 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // readInbox is Read where the engine reads ahead. ctx may be nil. mu is held on entry and not on return.
 func (c *Conn) readInbox(ctx context.Context, p []byte) (int, error) {
-	switch err := c.awaitData(ctx); {
-	case err == errDirect:
-		return c.readDirect(ctx, p)
-	case err != nil:
+	if err := c.awaitData(ctx); err != nil {
+		if err == errDirect {
+			return c.readDirect(ctx, p)
+		}
 		c.mu.Unlock()
 		return 0, err
 	}
-	n, resume := c.takeInbox(p)
+	n, resume := 0, false
+	for n < len(p) && c.inbox.len() > 0 {
+		m, done, again := c.takeFront(p[n:])
+		n += m
+		resume = resume || again
+		done.Release()
+	}
 	c.mu.Unlock()
 	if resume {
 		c.kick()
@@ -125,20 +131,20 @@ func (c *Conn) readInbox(ctx context.Context, p []byte) (int, error) {
 	return n, nil
 }
 
-// takeInbox copies from the inbox what fits, and reports whether receiving is to be resumed by a kick. mu is held.
-func (c *Conn) takeInbox(p []byte) (n int, resume bool) {
-	for n < len(p) && c.inbox.len() > 0 {
-		l := c.inbox.front()
-		m := copy(p[n:], l.Bytes())
-		n += m
-		if m < l.Len() {
-			*l = l.Slice(m, l.Len())
-			break
-		}
-		c.inbox.pop().Release()
-		resume = c.taken() || resume
+// takeFront copies from the oldest lease of the inbox what fits. done is that lease if nothing is left of it, for the
+// caller to release: releasing needs much stack, and the caller is less deep in it. resume tells that receiving is to be
+// resumed by a kick. mu is held.
+//
+//go:noinline
+func (c *Conn) takeFront(p []byte) (n int, done buffers.Lease, resume bool) {
+	l := c.inbox.front()
+	n = copy(p, l.Bytes())
+	if n < l.Len() {
+		*l = l.Slice(n, l.Len())
+		return n, done, false
 	}
-	return n, resume
+	done = c.inbox.pop()
+	return n, done, c.taken()
 }
 
 // check is what a transfer of nothing returns.
@@ -155,25 +161,37 @@ func (c *Conn) check() error {
 // then it counts against the loop's buffers, no longer against the connection's quota. Errors as Read's.
 func (c *Conn) ReadLease() (buffers.Lease, error) {
 	c.mu.Lock()
-	switch err := c.awaitData(noContext); {
-	case err == errDirect:
-		p := make([]byte, rescueBytes)
-		n, err := c.readDirect(noContext, p)
-		if err != nil {
-			return buffers.Lease{}, err
+	if err := c.awaitData(noContext); err != nil {
+		if err == errDirect {
+			return c.readDirectLease()
 		}
-		return buffers.Wrap(p[:n:n]), nil
-	case err != nil:
 		c.mu.Unlock()
 		return buffers.Lease{}, err
 	}
+	return c.takeLease(), nil
+}
+
+// takeLease is apart from ReadLease because what it needs of the stack would be held by everyone who waits there.
+//
+//go:noinline
+func (c *Conn) takeLease() buffers.Lease {
 	l := c.inbox.pop()
 	resume := c.taken()
 	c.mu.Unlock()
 	if resume {
 		c.kick()
 	}
-	return l, nil
+	return l
+}
+
+//go:noinline
+func (c *Conn) readDirectLease() (buffers.Lease, error) {
+	p := make([]byte, rescueBytes)
+	n, err := c.readDirect(noContext, p)
+	if err != nil {
+		return buffers.Lease{}, err
+	}
+	return buffers.Wrap(p[:n:n]), nil
 }
 
 // errDirect says that nothing is received ahead (any more), so that the reader has to go on by readDirect. It never
@@ -181,37 +199,41 @@ func (c *Conn) ReadLease() (buffers.Lease, error) {
 var errDirect = errors.New("nothing is received ahead")
 
 // awaitData waits until the inbox holds something, or returns why it will not. mu is held on entry and on return.
+//
+// An idle coroutine waits below here on a stack of 2 KiB, half of which the runtime keeps for itself: its callers and
+// callees are written for small frames (net's TestIdleStack counts).
 func (c *Conn) awaitData(ctx context.Context) error {
-	err := c.awaitTurn(ctx)
-	// Whoever was woken out of the queue has to wake the next, whatever came of it; who waits for data does so then.
-	if w := c.wait; w != nil && !w.reading {
-		w.passRead()
-	}
-	return err
-}
-
-func (c *Conn) awaitTurn(ctx context.Context) error {
 	for {
-		if c.closed {
-			return ErrClosed
+		done, err := c.readable()
+		if !done {
+			err = ended(ctx)
 		}
-		if w := c.wait; w != nil && c.passed(w.readAt) {
-			return os.ErrDeadlineExceeded
-		}
-		if c.inbox.len() > 0 {
-			return nil
-		}
-		if c.direct {
-			return errDirect
-		}
-		if c.rerr() != nil {
-			return c.readError()
-		}
-		if err := ended(ctx); err != nil {
+		if done || err != nil {
+			// Whoever was woken out of the queue has to wake the next, whatever came of it; who waits for data does so then.
+			if w := c.wait; w != nil && !w.reading {
+				w.passRead()
+			}
 			return err
 		}
 		c.waitForData()
 	}
+}
+
+// readable reports whether a Read is done waiting, and with what error.
+func (c *Conn) readable() (bool, error) {
+	switch {
+	case c.closed:
+		return true, ErrClosed
+	case c.wait != nil && c.passed(c.wait.readAt):
+		return true, os.ErrDeadlineExceeded
+	case c.inbox.len() > 0:
+		return true, nil
+	case c.direct:
+		return true, errDirect
+	case c.rerr() != nil:
+		return true, c.readError()
+	}
+	return false, nil
 }
 
 func (c *Conn) waitForData() {

@@ -52,10 +52,7 @@ func (c *Conn) SetZeroCopy(from int) {
 // WriteLease sends the bytes of l like Write, and releases l: at once, or when the kernel has let go of the memory (see
 // SetZeroCopy).
 func (c *Conn) WriteLease(l buffers.Lease) error {
-	c.mu.Lock()
-	without := c.zcFrom > 0 && l.Len() >= int(c.zcFrom) && c.loop.batches
-	c.mu.Unlock()
-	if without {
+	if c.sharesMemory(l.Len()) {
 		return c.writeZeroCopy(l)
 	}
 	_, err := c.Write(l.Bytes())
@@ -63,6 +60,17 @@ func (c *Conn) WriteLease(l buffers.Lease) error {
 	return err
 }
 
+// sharesMemory reports whether a lease of n bytes goes without a copy.
+func (c *Conn) sharesMemory(n int) bool {
+	if !c.loop.batches {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.zcFrom > 0 && n >= int(c.zcFrom)
+}
+
+//go:noinline
 func (c *Conn) writeZeroCopy(l buffers.Lease) error {
 	z := &zeroCopyLease{lease: l}
 	z.refs.Store(1)

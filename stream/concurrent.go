@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/routine"
 )
 
 // Buffer runs s on its own and lets it be up to n values (at least 1) ahead of its consumer.
@@ -133,7 +134,11 @@ func mapConcurrent[T, U any](s Stream[T], n int, ordered bool, f func(context.Co
 				started := p.start(func(ctx context.Context, put func(U) bool) error {
 					defer slots.release()
 					defer mine.end()
-					u, err := f(ctx, v)
+					var u U
+					err := routine.Catch(func() (err error) {
+						u, err = f(ctx, v)
+						return err
+					}, p.fail)
 					last.wait()
 					if err != nil {
 						p.fail(err) // before the turn ends, so that no later value overtakes the error
@@ -281,13 +286,16 @@ func (s Stream[T]) ToChan(ctx context.Context, c chan<- T) error {
 		})
 	}()
 	w := new(writer)
-	err := s.ForEach(ctx, func(v T) error {
-		if !p.put(w, v) {
-			return errStopped
-		}
-		return nil
-	})
-	p.done(err)
+	err := executor.ErrGoexit
+	func() {
+		defer func() { p.done(err) }() // also when s panics: the goroutine waits for it
+		err = s.ForEach(ctx, func(v T) error {
+			if !p.put(w, v) {
+				return errStopped
+			}
+			return nil
+		})
+	}()
 	end.wait()
 	if failed != nil {
 		return failed

@@ -370,3 +370,59 @@ func TestStress(t *testing.T) {
 		})
 	}
 }
+
+// What lies in a branch that is never run is released when the whole is given up.
+func TestBranchNotRunIsReleased(t *testing.T) {
+	onEachSide(t, func(t *testing.T) error {
+		var c counter
+		ctx, cancel := context.WithCancel(until(t))
+		s := Concat(Map(upTo(10, nil), func(int) held { c.add(1); return held{&c} }), blocked[held]())
+		n := 0
+		yes, _ := s.Partition(8, func(held) bool { n++; return n%2 == 0 })
+		seen := 0
+		err := yes.ForEach(ctx, func(h held) error {
+			h.Release()
+			if seen++; seen == 5 {
+				cancel()
+			}
+			return nil
+		})
+		if !errors.Is(err, context.Canceled) || c.get() != 0 {
+			return fmt.Errorf("%v, %d are still held", err, c.get())
+		}
+		return nil
+	})
+}
+
+// A stream that panics on its way to a Go channel leaves no goroutine behind (TestMain looks), and its panic passes.
+func TestToChanPanics(t *testing.T) {
+	onEachSide(t, func(t *testing.T) (err error) {
+		defer func() {
+			if p := recover(); p != any(errBoom) {
+				err = fmt.Errorf("recovered %v", p)
+			}
+		}()
+		bad := upTo(3, nil).Tap(func(v int) { panic(errBoom) })
+		return errors.Join(bad.ToChan(until(t), make(chan int, 9)), errors.New("did not panic"))
+	})
+}
+
+// In order, nothing overtakes a panic.
+func TestMapConcurrentPanicKeepsOrder(t *testing.T) {
+	onEachSide(t, func(t *testing.T) error {
+		for range scaleOrder {
+			got, err := MapConcurrent(upTo(9, nil), 4, func(_ context.Context, v int) (int, error) {
+				if v == 3 {
+					panic(errBoom)
+				}
+				return v, nil
+			}).Collect(until(t))
+			if !errors.Is(err, errBoom) || len(got) > 4 {
+				return fmt.Errorf("%v, %v", got, err)
+			}
+		}
+		return nil
+	})
+}
+
+const scaleOrder = 200

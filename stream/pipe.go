@@ -236,6 +236,9 @@ func (p *pipe[T]) interrupt(err error) {
 		p.err = err
 	}
 	p.closed = true
+	for p.n > 0 { // nobody can get them any more, and the consumer may never come
+		p.drop.drop(p.take())
+	}
 	w := p.writers()
 	wake := p.reading
 	p.reading = false

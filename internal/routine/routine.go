@@ -67,7 +67,8 @@ func (a *Alarm) OnTimer(*executor.Worker, *executor.Timer) { a.ring() }
 func (a *Alarm) Set(d time.Duration) {
 	switch {
 	case a.w != nil:
-		a.own.Set(a.w.Now() + int64(max(d, 0)))
+		// Not Worker.Now, which is as old as the turn: a would ring early after a long computation.
+		a.own.Set(a.w.Executor().Clock().Now() + int64(max(d, 0)))
 	case a.std == nil:
 		a.std = time.AfterFunc(d, a.ring)
 	default:

@@ -74,7 +74,12 @@ func enable(ring *uring.Ring, r Restrict) error {
 	return ring.EnableRings()
 }
 
-// refusal is the error of an operation that is not permitted.
+// refusal is the error of an operation that is not known or not permitted.
+//
+//go:noinline
 func refusal(k op.Kind) error {
+	if !known(k) {
+		return fmt.Errorf("ringbackend: operation of kind %d: %w", k, syscall.EINVAL)
+	}
 	return fmt.Errorf("ringbackend: %v: this ring is restricted to operations on sockets: %w", k, syscall.EACCES)
 }
