@@ -228,10 +228,10 @@ func (c *Conn) readable() (bool, error) {
 		return true, os.ErrDeadlineExceeded
 	case c.inbox.len() > 0:
 		return true, nil
-	case c.direct:
-		return true, errDirect
 	case c.rerr() != nil:
 		return true, c.readError()
+	case c.direct:
+		return true, errDirect
 	}
 	return false, nil
 }
