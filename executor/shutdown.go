@@ -34,9 +34,13 @@ func (s *shutdown) init() {
 func (e *Executor) Shutdown(ctx context.Context) error {
 	s := &e.down
 	select {
-	case <-s.turn:
-	case <-ctx.Done():
-		return fmt.Errorf("executor: another Shutdown is under way: %w", ctx.Err())
+	case <-s.turn: // also when ctx has ended
+	default:
+		select {
+		case <-s.turn:
+		case <-ctx.Done():
+			return fmt.Errorf("executor: another Shutdown is under way: %w", ctx.Err())
+		}
 	}
 	defer func() { s.turn <- struct{}{} }()
 	if s.ended {

@@ -122,3 +122,15 @@ func TestShutdownRaces(t *testing.T) {
 		require.Equal(t, accepted.Load(), ended.Load())
 	}
 }
+
+// A Shutdown without time does what needs none: no other one is under way.
+func TestShutdownWithoutTime(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 20 {
+		e := start(t, Config{Workers: 1})
+		if err := e.Shutdown(ctx); err != nil {
+			require.NotContains(t, err.Error(), "another Shutdown")
+		}
+	}
+}

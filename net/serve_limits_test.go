@@ -256,6 +256,47 @@ func TestFirstBytes(t *testing.T) {
 	})
 }
 
+// Bytes that a handler reads as messages are its first bytes too.
+func TestFirstBytesOfMessages(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		s := On(e)
+		for name, read := range map[string]func(c *UnixConn, b []byte) (int, error){
+			"ReadMsgUnix":  func(c *UnixConn, b []byte) (int, error) { n, _, _, _, err := c.ReadMsgUnix(b, nil); return n, err },
+			"ReadFromUnix": func(c *UnixConn, b []byte) (int, error) { n, _, err := c.ReadFromUnix(b); return n, err },
+		} {
+			network, address := (&record{t: t}).address("unix")
+			l, err := s.Listen(network, address)
+			require.NoError(t, err)
+			ended := make(chan error, 1)
+			go func() {
+				ended <- s.ServeConfig(ServeConfig{FirstBytesTimeout: 500 * time.Millisecond}).Serve(l, func(c Conn) {
+					b := make([]byte, 100)
+					for {
+						n, err := read(c.(*UnixConn), b)
+						if err != nil {
+							return
+						}
+						_, _ = c.Write(b[:n])
+					}
+				})
+			}()
+			open := func() Conn {
+				c, err := stdnet.Dial(network, l.Addr().String())
+				require.NoError(t, err)
+				t.Cleanup(func() { c.Close() })
+				return c
+			}
+			c := open()
+			echoOnce(t, c, []byte("first"))
+			_, err = io.Copy(io.Discard, open()) // its time began later, and is over
+			require.NoError(t, err, name)
+			echoOnce(t, c, []byte("still here"))
+			require.NoError(t, l.Close())
+			require.ErrorIs(t, <-ended, ErrClosed)
+		}
+	})
+}
+
 // What the engine receives ahead for a handler that does not read is bounded per connection.
 func TestReceiveBuffers(t *testing.T) {
 	for _, b := range backends {

@@ -27,9 +27,7 @@ type UDPConn struct {
 	lastFrom atomic.Pointer[sender]
 
 	// Of who holds the descriptor's read lock in runtime mode, see readCall.
-	ahead  *udpAhead
-	hot    int
-	cooled int // how often reading ahead did not pay
+	ahead *udpAhead
 }
 
 func (s *Stack) wrapUDP(std *stdnet.UDPConn, network string) *UDPConn {
@@ -135,7 +133,7 @@ func (c *UDPConn) setBuffer(option, bytes int) error {
 }
 
 // SyscallConn gives access to the descriptor. Whoever asks for it may read by himself, so from then on the socket stays in
-// runtime mode and nothing is read ahead of its readers. On a socket that is on the engine already Control works as in
+// runtime mode. On a socket that is on the engine already Control works as in
 // the standard library, Read and Write fail.
 func (c *UDPConn) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {

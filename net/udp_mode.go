@@ -23,7 +23,7 @@ import (
 //	   └──Close──▶ closed
 //
 // Pinned for good is a socket whose descriptor the program has asked for (SyscallConn, File): others may read from it by
-// themselves, so it neither moves nor is anything read ahead of its readers.
+// themselves, so it does not move.
 //
 // After the move std is closed but stays: it knows the addresses, and the standard library's errors for arguments that
 // are wrong.

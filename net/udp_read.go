@@ -49,13 +49,12 @@ func named(call string, err error) error {
 }
 
 // readCall is one receive in runtime mode. The runtime calls run under the descriptor's read lock, so that of all readers
-// of a socket one at a time is inside; what belongs to the socket's reading (UDPConn.ahead, hot) is touched there only.
+// of a socket one at a time is inside; what belongs to the socket's reading (UDPConn.ahead) is touched there only.
 type readCall struct {
 	c      *UDPConn
 	b, oob []byte
 	batch  []Message // instead of b and oob
 	fn     func(uintptr) bool
-	waited bool
 	done   int // messages of batch
 	r      proactor.Received
 	errno  syscall.Errno
@@ -95,17 +94,12 @@ func (r *readCall) free() {
 // run tries to receive; false means that there is nothing yet.
 func (r *readCall) run(fd uintptr) bool {
 	c := r.c
-	if c.ahead == nil && c.gro.Load() {
-		c.startAhead()
+	if c.ahead == nil && c.gro.Load() && !c.startAhead() {
+		r.errno = syscall.ENOMEM
+		return true
 	}
 	if c.ahead != nil {
-		if r.fromAhead(int(fd)) {
-			return true
-		}
-		if c.ahead != nil {
-			r.waited = true
-			return false
-		}
+		return r.fromAhead(int(fd))
 	}
 	if r.batch != nil {
 		return r.runBatch(int(fd))
@@ -123,12 +117,10 @@ func (r *readCall) run(fd uintptr) bool {
 	n, errno := dgram.RecvOne(int(fd), &r.hdr, 0)
 	switch errno {
 	case syscall.EAGAIN:
-		r.waited = true
 		return false
 	case 0:
 		r.r = proactor.Received{N: n, Control: int(r.hdr.Controllen), Flags: int(r.hdr.Flags)}
 		r.r.From, r.r.Zone = dgram.ParseName(r.name[:r.hdr.Namelen])
-		c.heat(r.waited)
 	default:
 		r.errno = errno
 	}

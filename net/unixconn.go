@@ -67,7 +67,8 @@ func (c *UnixConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *UnixAdd
 	}
 	var from unix.Sockaddr
 	var failed error
-	err = c.conn.Load().ReadWith(func(fd int) bool {
+	pc := c.conn.Load()
+	err = pc.ReadWith(func(fd int) bool {
 		n, oobn, flags, from, failed = unix.Recvmsg(fd, b, oob, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
 		return failed != unix.EAGAIN && failed != unix.EINTR
 	})
@@ -78,6 +79,8 @@ func (c *UnixConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *UnixAdd
 		n, oobn = 0, 0
 	case n == 0:
 		err = io.EOF
+	default:
+		pc.Took(n)
 	}
 	return n, oobn, flags, c.sender(from), c.messageError("read", c.RemoteAddr(), err)
 }

@@ -35,7 +35,8 @@ func (c *UnixConn) ReadFromUnix(b []byte) (n int, addr *UnixAddr, err error) {
 	}
 	var from unix.Sockaddr
 	var failed error
-	err = c.conn.Load().ReadWith(func(fd int) bool {
+	pc := c.conn.Load()
+	err = pc.ReadWith(func(fd int) bool {
 		n, from, failed = unix.Recvfrom(fd, b, unix.MSG_DONTWAIT)
 		return failed != unix.EAGAIN && failed != unix.EINTR
 	})
@@ -45,6 +46,8 @@ func (c *UnixConn) ReadFromUnix(b []byte) (n int, addr *UnixAddr, err error) {
 		n, err = 0, os.NewSyscallError("recvfrom", failed)
 	case n == 0:
 		err = io.EOF
+	default:
+		pc.Took(n)
 	}
 	return n, c.sender(from), c.messageError("read", c.RemoteAddr(), err)
 }

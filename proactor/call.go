@@ -19,7 +19,7 @@ import (
 //
 // Owners. From Do to its return Ops and what they point to are the worker's, and then the caller's again: Do returns when
 // the last operation has ended, also when ctx ends before that. Results belong to the worker in between as well.
-// Only one Do at a time. A Call may be used again.
+// Only one Do at a time. A Call may be used again, unless its context ended meanwhile.
 //
 // A Call whose backend broke in between is not to be used again (Do says so by ErrBroken): the kernel may still work on
 // the memory.
@@ -117,11 +117,11 @@ func (c *Call) do(ctx context.Context) error {
 		c.start()
 		s.Leave()
 	} else if !c.loop.w.Command(&c.cmd) {
-		stop()
 		c.wait.Disarm()
-		return ErrShutdown
+		c.err = ErrShutdown
+	} else {
+		c.wait.Wait()
 	}
-	c.wait.Wait()
 	if !stop() {
 		c.cancelled.Store(true) // it may come at any time now
 	}

@@ -297,6 +297,7 @@ func (c *Conn) finish() {
 	}
 	if c.wait != nil {
 		c.wait.timer.Stop()
+		c.wait.write.Wake() // its kick may find the worker gone by now, as nothing here keeps that any more
 	}
 	c.loop.engine.system.Close(int(c.fd), c.discarded)
 	c.loop.remove(c)

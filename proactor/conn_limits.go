@@ -18,11 +18,18 @@ func (c *Conn) SetLimits(receiveBuffers, writeQueueBytes int) {
 }
 
 // Received is the number of bytes that have arrived since the connection was made, read or not. What callers of ReadWith
-// have taken themselves is not counted.
+// have taken themselves counts as far as they say so (Took).
 func (c *Conn) Received() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.received
+}
+
+// Took counts n bytes, received by a caller of ReadWith himself, for Received.
+func (c *Conn) Took(n int) {
+	c.mu.Lock()
+	c.received += uint64(max(n, 0))
+	c.mu.Unlock()
 }
 
 // Queued is the number of bytes that Send has accepted and the kernel has not taken yet.

@@ -41,6 +41,7 @@ func (c *Conn) NoReadAhead() {
 		return
 	}
 	c.direct = true
+	c.notify() // who waits for the receive goes on by itself
 	kick := c.recvOn
 	c.mu.Unlock()
 	if kick {

@@ -4,6 +4,7 @@ package proactor
 
 import (
 	"context"
+	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -110,6 +111,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 // readInbox is Read where the engine reads ahead. ctx may be nil. mu is held on entry and not on return.
 func (c *Conn) readInbox(ctx context.Context, p []byte) (int, error) {
 	if err := c.awaitData(ctx); err != nil {
+		if err == errDirect {
+			return c.readDirect(ctx, p)
+		}
 		c.mu.Unlock()
 		return 0, err
 	}
@@ -157,10 +161,10 @@ func (c *Conn) check() error {
 // then it counts against the loop's buffers, no longer against the connection's quota. Errors as Read's.
 func (c *Conn) ReadLease() (buffers.Lease, error) {
 	c.mu.Lock()
-	if c.direct && c.inbox.len() == 0 {
-		return c.readDirectLease()
-	}
 	if err := c.awaitData(noContext); err != nil {
+		if err == errDirect {
+			return c.readDirectLease()
+		}
 		c.mu.Unlock()
 		return buffers.Lease{}, err
 	}
@@ -189,6 +193,10 @@ func (c *Conn) readDirectLease() (buffers.Lease, error) {
 	}
 	return buffers.Wrap(p[:n:n]), nil
 }
+
+// errDirect says that nothing is received ahead (any more), so that the reader has to go on by readDirect. It never
+// reaches a user.
+var errDirect = errors.New("nothing is received ahead")
 
 // awaitData waits until the inbox holds something, or returns why it will not. mu is held on entry and on return.
 //
@@ -222,6 +230,8 @@ func (c *Conn) readable() (bool, error) {
 		return true, nil
 	case c.rerr() != nil:
 		return true, c.readError()
+	case c.direct:
+		return true, errDirect
 	}
 	return false, nil
 }
@@ -353,7 +363,7 @@ func (c *Conn) writeDirect(p []byte) {
 	if errno != 0 && !again(errno) {
 		c.setWerr(callError("write", errno))
 	}
-	if len(c.out.bytes) == 0 || c.werr() != nil {
+	if len(c.out.bytes) == 0 || c.werr() != nil || c.closed {
 		c.mu.Unlock()
 		return
 	}

@@ -196,6 +196,26 @@ func TestBackendBreaksDuringADirectWrite(t *testing.T) {
 	until(t, c.locked(func() bool { return c.finished }), "the descriptor to be closed")
 }
 
+// A write that is in its direct system call when the engine gives up waiting for it finds nobody to go on with the rest.
+func TestEngineEndsDuringADirectWrite(t *testing.T) {
+	slow := &slowSend{System: &kernel{}, held: make(chan struct{}), release: make(chan struct{})}
+	e := newEngine(t, Config{Workers: 1, Backend: Epoll, Log: func(string) {}, system: slow})
+	c, _ := pair(t, e)
+	wrote := make(chan error, 1)
+	go func() {
+		_, err := c.Write(make([]byte, stuck))
+		wrote <- err
+	}()
+	await(t, slow.held, "the direct send")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorContains(t, e.Shutdown(ctx), "1 connections were open")
+	until(t, func() bool { return !c.loop.w.Command(&c.ctl) }, "the worker to end")
+	close(slow.release)
+	require.ErrorIs(t, await(t, wrote, "the write"), ErrClosed)
+	until(t, c.locked(func() bool { return c.finished }), "the descriptor to be closed")
+}
+
 func TestAcceptorClosesItself(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		e := newEngine(t, cfg)

@@ -164,7 +164,7 @@ func (b *sendBatch) done() {
 		return
 	}
 	c := b.conn
-	c.outBytes -= len(b.payload)
+	c.outBytes -= sendOverhead + len(b.payload) + len(b.control)
 	if b.err != nil {
 		c.dropped++
 	}
@@ -316,21 +316,26 @@ func (c *PacketConn) writeThrough(ms []dgram.Msg) (int, error) {
 	return n, err
 }
 
+// sendOverhead is what a datagram counts besides its bytes. Without it empty ones would have no bound.
+const sendOverhead = 512
+
 // Send sends a datagram without waiting: it copies the payload, and the kernel takes it with the turn's other submissions.
 // name is a struct sockaddr, nil on a connected socket; control are control messages, usually nil. An error that the
 // kernel reports later is counted (Dropped), as for a datagram that is lost on its way. The bytes not sent yet are
-// bounded by Config.WriteQueue: ErrWriteQueueFull.
+// bounded by Config.WriteQueue, where each datagram counts 512 more than it has, for what keeping it takes:
+// ErrWriteQueueFull.
 func (c *PacketConn) Send(payload, name, control []byte) error {
 	s, on := c.loop.w.Enter()
 	c.mu.Lock()
 	err := c.sendable()
-	if err == nil && c.outBytes+len(payload) > c.loop.engine.writeQueue {
+	cost := sendOverhead + len(payload) + len(control)
+	if err == nil && c.outBytes > 0 && c.outBytes+cost > c.loop.engine.writeQueue {
 		err = ErrWriteQueueFull
 	}
 	if err == nil {
 		b := takeBatch(c, nil, false)
 		b.keep(payload, name, control)
-		c.outBytes += len(payload)
+		c.outBytes += cost
 		if on {
 			c.start(b)
 		} else {

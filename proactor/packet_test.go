@@ -332,6 +332,21 @@ func TestPacketWriteWaits(t *testing.T) {
 	})
 }
 
+// TestPacketSendIsBounded: packets without a byte wait in memory like any other.
+func TestPacketSendIsBounded(t *testing.T) {
+	withEngines(t, Config{Workers: 1, WriteQueue: 1 << 20}, func(t *testing.T, e *Engine) {
+		c, _ := unixPacket(t, e)
+		for n := 0; ; n++ {
+			err := c.Send(nil, nil, nil)
+			if err != nil {
+				require.Equal(t, ErrWriteQueueFull, err)
+				return
+			}
+			require.Less(t, n, 1<<15, "no end to what is kept")
+		}
+	})
+}
+
 // TestPacketSlowReader: packets that nobody reads are bounded by the quota, and reading goes on afterwards.
 func TestPacketSlowReader(t *testing.T) {
 	withEngines(t, Config{Workers: 1, ReceiveQuota: 1}, func(t *testing.T, e *Engine) {

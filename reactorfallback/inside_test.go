@@ -27,6 +27,36 @@ func TestConfigLimits(t *testing.T) {
 	}
 }
 
+// Messages that find no room while the descriptor cannot be watched, as when the limit of watches is reached, end with that
+// error, all of them.
+func TestUnwatchableSends(t *testing.T) {
+	r := start(t, Config{})
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(p[0])
+	defer unix.Close(p[1])
+	for err == nil {
+		err = unix.Sendto(p[0], []byte("full"), unix.MSG_DONTWAIT, nil)
+	}
+	require.ErrorIs(t, err, unix.EAGAIN)
+	var ended int
+	ops := make([]op.Op, 3)
+	for i := range ops {
+		ops[i] = op.Op{Kind: op.SendMsg, FD: int32(p[0]), Done: done(func(_ *op.Op, c *op.Completion) {
+			require.Equal(t, syscall.EBADF, c.Errno)
+			ended++
+		})}
+		ops[i].SetMsg(&unix.Msghdr{})
+		require.NoError(t, r.Submit(&ops[i]))
+	}
+	set := r.epfd
+	r.epfd = -1
+	r.sendSubmitted()
+	r.epfd = set
+	poll(t, r, 0)
+	require.Equal(t, len(ops), ended)
+}
+
 // Several sends on one descriptor go out and end in the order of their submission, also when all but the first wait.
 func TestSendsKeepOrder(t *testing.T) {
 	r := start(t, Config{})

@@ -59,8 +59,11 @@ func (r *Reactor) sendMsgs(f *file) {
 		case 0:
 		case syscall.EAGAIN:
 			f.ready &^= unix.EPOLLOUT
-			r.await(f, f.out.head, unix.EPOLLOUT)
-			return
+			head := f.out.head
+			if r.await(f, head, unix.EPOLLOUT); f.out.head == head {
+				return
+			}
+			// It cannot be watched: the next one has nobody to wait for either.
 		default:
 			r.settle(f.out.pop(), 0, errno)
 		}
