@@ -365,11 +365,6 @@ func TestListenerErrors(t *testing.T) {
 		_, err = l.Accept()
 		r.err("accept", err)
 		r.err("none", l.SetDeadline(time.Time{}))
-		accept := make(chan error, 1)
-		go func() {
-			_, err := l.Accept()
-			accept <- err
-		}()
 		// The second listener on the address, and a file of it that makes another one.
 		_, err = r.api.listen(network, l.Addr().String())
 		r.err("listen twice", err)
@@ -385,6 +380,12 @@ func TestListenerErrors(t *testing.T) {
 		r.err("raw control", raw.Control(func(uintptr) {}))
 		r.err("raw read", raw.Read(func(uintptr) bool { return true }))
 		r.err("raw write", raw.Write(func(uintptr) bool { return true }))
+		// Only now: a file made into a listener is in blocking mode for a moment, and so is l, which would hold an Accept up.
+		accept := make(chan error, 1)
+		go func() {
+			_, err := l.Accept()
+			accept <- err
+		}()
 		r.err("close", l.Close())
 		r.err("accept while closed", <-accept)
 		_, err = l.Accept()

@@ -58,8 +58,8 @@ type Config struct {
 	// engine stops receiving for it, and TCP slows the peer down. Within a turn eight times as many may arrive. Default
 	// 8; at least 1.
 	ReceiveQuota int
-	// WriteQueue bounds the bytes that Conn.Send keeps for a connection; beyond it Send returns ErrWriteQueueFull.
-	// Default 1 MiB.
+	// WriteQueue bounds the bytes that Conn.Send and PacketConn.Send keep for a socket; beyond it they return
+	// ErrWriteQueueFull. A datagram counts with 512 bytes more than it has. Default 1 MiB.
 	WriteQueue int
 	// RingEntries and RingCQEntries size the io_uring queues; see ringbackend.Config. Default 256 and 4096.
 	RingEntries, RingCQEntries uint32
