@@ -113,14 +113,18 @@ func (c *Call) do(ctx context.Context) error {
 	if ctx.Done() != nil {
 		stop = context.AfterFunc(ctx, c.cancel)
 	}
+	told := true
 	if s, ok := c.loop.w.Enter(); ok {
 		c.start()
 		s.Leave()
-	} else if !c.loop.w.Command(&c.cmd) {
+	} else {
+		told = c.loop.w.Command(&c.cmd)
+	}
+	if told {
+		c.wait.Wait()
+	} else {
 		c.wait.Disarm()
 		c.err = ErrShutdown
-	} else {
-		c.wait.Wait()
 	}
 	if !stop() {
 		c.cancelled.Store(true) // it may come at any time now

@@ -48,3 +48,40 @@ func TestCallIsCancelledAndAwaited(t *testing.T) {
 		})
 	}
 }
+
+// On a coroutine of the engine, where the operations are submitted at once, Do waits for them as well.
+func TestCallOfACoroutineWaits(t *testing.T) {
+	for _, b := range []Backend{IOUring, Epoll} {
+		t.Run(b.String(), func(t *testing.T) {
+			e, err := New(Config{Backend: b, Workers: 1})
+			if err != nil {
+				t.Skip(err)
+			}
+			r, w, err := os.Pipe()
+			require.NoError(t, err)
+			var got Result
+			done := make(chan error, 1)
+			require.NoError(t, e.Executor().Go(func() {
+				c := NewCall(1)
+				defer c.Free()
+				c.Ops[0].Kind, c.Ops[0].FD, c.Ops[0].Events = op.Poll, int32(r.Fd()), 1
+				err := e.Do(context.Background(), c)
+				got = c.Results[0]
+				done <- err
+			}))
+			for e.Stats().InFlight == 0 { // until then it may come to its end only if it did not wait
+				select {
+				case err := <-done:
+					t.Fatal("ended without its operation: ", err)
+				default:
+				}
+			}
+			_, err = w.Write([]byte("x"))
+			require.NoError(t, err)
+			require.NoError(t, <-done)
+			require.Equal(t, Result{N: 1}, got)
+			require.NoError(t, errors.Join(r.Close(), w.Close()))
+			require.NoError(t, e.Shutdown(context.Background()))
+		})
+	}
+}
