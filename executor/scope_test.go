@@ -447,7 +447,7 @@ func TestBudget(t *testing.T) {
 			require.Equal(t, c.yields, <-done)
 		})
 	}
-	require.False(t, Checkpoint(1<<40), "on a goroutine")
+	require.False(t, Checkpoint(1<<30), "on a goroutine")
 }
 
 // Ended coroutines leave their stacks to later ones, also after a panic, and none is left at the end.

@@ -3,7 +3,6 @@ package executor
 import (
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,19 +24,6 @@ var blockers = map[string]func(t *testing.T, release <-chan struct{}) func(){
 					time.Sleep(time.Millisecond)
 				}
 			}
-		}
-	},
-	"system call": func(t *testing.T, release <-chan struct{}) func() {
-		var p [2]int
-		require.NoError(t, syscall.Pipe(p[:]))
-		t.Cleanup(func() { syscall.Close(p[0]) })
-		go func() {
-			<-release
-			syscall.Close(p[1])
-		}()
-		return func() {
-			var b [1]byte
-			syscall.Read(p[0], b[:])
 		}
 	},
 }

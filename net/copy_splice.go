@@ -97,7 +97,8 @@ func move(with func(func(fd int) bool) error, transfer func(fd int) (int64, erro
 }
 
 func spliceOnce(from, to, n int) (int64, error) {
-	return unix.Splice(from, nil, to, nil, n, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+	done, err := unix.Splice(from, nil, to, nil, n, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+	return int64(done), err // an int on 32-bit systems
 }
 
 // drainAhead copies what the engine had received before it stopped to.

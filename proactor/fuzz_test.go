@@ -2,6 +2,7 @@ package proactor
 
 import (
 	"context"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add(uint8(0), 0, 0, 0, 0, uint32(0), uint32(0), int64(0), int64(0), 0, 0, 0, uint8(0))
 	f.Add(uint8(1), 2, 8, 4096, 8, uint32(64), uint32(128), int64(time.Millisecond), int64(time.Millisecond), 3, 16, 1<<16, uint8(1))
 	f.Add(uint8(2), -1, -1, -1, -1, uint32(1<<31), uint32(3), int64(-1), int64(-1), -1, -1, -1, uint8(3))
-	f.Add(uint8(9), 1<<40, 1<<40, 1, 1<<30, uint32(1), uint32(1<<30), int64(time.Hour), int64(1), 1<<30, 1<<30, 1, uint8(9))
+	f.Add(uint8(9), math.MaxInt, math.MaxInt, 1, 1<<30, uint32(1), uint32(1<<30), int64(time.Hour), int64(1), 1<<30, 1<<30, 1, uint8(9))
 	f.Fuzz(func(t *testing.T, backend uint8, workers, count, size, quota int, entries, cq uint32, idle, stall int64,
 		demote, budget, queue int, restrict uint8) {
 		c := Config{
@@ -28,7 +29,7 @@ func FuzzConfig(f *testing.F) {
 			DemoteAfter: demote, TaskBudget: budget, WriteQueue: queue, Restrict: ringbackend.Restrict(restrict),
 			Log: func(string) {},
 		}
-		if workers > 4 && workers < 1<<16 || count > 1<<12 && count < 1<<30 || size > 1<<20 && size < 1<<34 ||
+		if workers > 4 && workers < 1<<16 || count > 1<<12 && count < 1<<30 || size > 1<<20 && int64(size) < 1<<34 ||
 			entries > 1<<12 && entries <= 1<<15 || cq > 1<<14 && cq < 1<<31 {
 			t.Skip("would work, and take too much memory for a fuzz target")
 		}

@@ -115,7 +115,7 @@ func (p Prefix) check() Prefix {
 	if p.Max == 0 {
 		p.Max = MaxFrame
 	}
-	fits := p.Varint || p.Bytes == 8 || p.Bytes == 4 && p.Max <= math.MaxUint32 || p.Bytes == 2 || p.Bytes == 1
+	fits := p.Varint || p.Bytes == 8 || p.Bytes == 4 && uint64(p.Max) <= math.MaxUint32 || p.Bytes == 2 || p.Bytes == 1
 	if p.Max < 0 || p.Varint && p.Bytes != 0 || !fits {
 		panic(fmt.Sprintf("stream: Prefix{Bytes: %d, Varint: %v, Max: %d} makes no sense", p.Bytes, p.Varint, p.Max))
 	}

@@ -360,7 +360,7 @@ func TestStress(t *testing.T) {
 					if a == v {
 						return a + 1
 					}
-					return -1 << 40
+					return -1 << 30
 				})
 				if n != total/20 || err != nil {
 					return fmt.Errorf("%d, %v", n, err)

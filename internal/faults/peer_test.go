@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	stdnet "net"
 	"os"
 	"sync"
@@ -30,7 +31,7 @@ func init() {
 			if err != nil {
 				return err
 			}
-			go func() { _ = exchange(c, i, 1<<40) }() // until it is killed
+			go func() { _ = exchange(c, i, math.MaxInt) }() // until it is killed
 		}
 		fmt.Println("going")
 		select {}
@@ -182,7 +183,7 @@ func TestPeerResets(t *testing.T) {
 					_ = c.(*stdnet.TCPConn).SetLinger(0)
 					_ = c.Close()
 				})
-				assert.Error(t, exchange(c, uint64(i), 1<<40))
+				assert.Error(t, exchange(c, uint64(i), math.MaxInt))
 				mid.Wait()
 			})
 		}
