@@ -14,7 +14,7 @@ import (
 
 // The process-wide engine of package file lives on.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/ouro-io/ouro/executor.(*Worker).startRunner.func1"),
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/ouro-io/ouro/executor.(*runner).run"),
 		goleak.IgnoreAnyFunction("github.com/ouro-io/ouro/executor.(*monitor).run"))
 }
 
