@@ -51,7 +51,8 @@ type Stats struct {
 	// Syscalls counts the system calls that submit or wait; Polls the calls of Poll that delivered something, so
 	// that Completed/Polls is the mean batch.
 	Syscalls, Polls uint64
-	// NoBuffers counts completions with ENOBUFS, Overflows the times the kernel had to keep completions back.
+	// NoBuffers counts completions with ENOBUFS (not a shortage that the backend mended by handing over more buffers),
+	// Overflows the times the kernel had to keep completions back.
 	NoBuffers, Overflows uint64
 	// Rearmed counts multishots that were ended to arm them again on another thread.
 	Rearmed uint64

@@ -79,11 +79,11 @@ func (b *Backend) lease(id uint16, n int) buffers.Lease {
 
 // outOfBuffers does what the backend imitated does.
 func (b *Backend) outOfBuffers(c *op.Completion) {
-	b.starved.Add(1)
 	if b.group.Grow() && b.ring != nil {
 		c.Errno = syscall.EINTR
 		return
 	}
+	b.starved.Add(1)
 	b.group.Starve()
 }
 

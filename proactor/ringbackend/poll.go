@@ -164,11 +164,11 @@ func (b *Backend) lease(id uint16, res int32) buffers.Lease {
 // than "again". (Waiting for those that are out to come back instead, for a few turns, saved 55 bytes per idle connection
 // in a burst and cost 1,000 busy ones a factor of 3.6.)
 func (b *Backend) outOfBuffers(c *op.Completion) {
-	b.stats.noBuffers.Add(1)
 	if b.group.Grow() {
 		c.Errno = syscall.EINTR
 		return
 	}
+	b.stats.noBuffers.Add(1)
 	b.group.Starve()
 }
 
