@@ -23,6 +23,7 @@ const (
 	// Reject returns ErrMailboxFull, and the message is a dead letter.
 	Reject Overflow = iota
 	// Wait suspends the sender until there is room: backpressure. Actors that wait for each other in a circle wait for ever.
+	// While a restart waits for the actor's children, which may be the senders, it is Reject.
 	Wait
 	// DropNewest makes the message a dead letter and reports nothing.
 	DropNewest
@@ -140,6 +141,7 @@ func (a *actor[M]) run(resumed bool) {
 			a.await(false)
 		case a.nb > a.next:
 			a.work()
+			executor.Checkpoint(a.next) // a mailbox that never runs dry must not keep the worker
 		case a.await(true):
 		case a.draining:
 			a.drained()

@@ -45,6 +45,8 @@ type cell struct {
 	waiting  bool
 	waiter   executor.Waiter
 	closed   bool // refuses messages
+	// restarting: no sender waits for room. The actor alone writes it.
+	restarting bool
 	watchers map[*watch]struct{}
 	asks     map[failer]struct{}
 	children []*cell // in the order of their start
@@ -66,6 +68,7 @@ type body interface {
 	discard()      // what is left in the mailbox is a dead letter
 	stopped()      // calls the hook
 	dropTimers()   // none fires any more
+	freed() *sender // takes those that wait for room out; mu is held
 }
 
 type noteKind uint8
@@ -150,6 +153,7 @@ func (c *cell) handle(n note) {
 			c.suspended = true
 			c.restarts = nil // it begins anew with its children too
 			c.body.dropTimers()
+			c.hurry(true)
 			c.withoutChildren((*cell).halt, c.create)
 		}
 	case noteResume:
@@ -160,6 +164,9 @@ func (c *cell) handle(n note) {
 // create makes the actor's state, anew after a failure.
 func (c *cell) create() {
 	c.suspended = false
+	if c.restarting {
+		c.hurry(false)
+	}
 	if err := c.body.create(); err != nil {
 		c.fail(err)
 	}
@@ -210,11 +217,24 @@ func (c *cell) tellStop() {
 	}
 }
 
-// close refuses messages from now on.
+// close refuses messages from now on, also those of senders that wait for room: one of them may be a child, whose end is
+// waited for.
 func (c *cell) close() {
 	c.mu.Lock()
 	c.closed = true
+	w := c.body.freed()
 	c.mu.Unlock()
+	wakeAll(w)
+}
+
+// hurry sets whether senders wait for room. They do not while a restart waits for the children, one of which may be the
+// sender.
+func (c *cell) hurry(on bool) {
+	c.mu.Lock()
+	c.restarting = on
+	w := c.body.freed()
+	c.mu.Unlock()
+	wakeAll(w)
 }
 
 func (c *cell) stop() {
@@ -243,7 +263,13 @@ func (c *cell) finish() {
 		target.unwatch(w)
 	}
 	c.watching = nil
+	defer c.gone() // also when the hook calls runtime.Goexit
 	c.body.stopped()
+}
+
+// gone tells everybody of the end.
+func (c *cell) gone() {
+	c.body.dropTimers() // those that the hook has set
 	c.cancel()
 	c.mu.Lock()
 	c.closed = true

@@ -103,7 +103,7 @@ func (a *actor[M]) Tell(m M) error {
 			a.rouse()
 			return nil
 		}
-		if a.props.Overflow != Wait {
+		if a.props.Overflow != Wait || a.restarting {
 			return a.overflow(m)
 		}
 		a.waitForRoom()
@@ -136,7 +136,7 @@ func (a *actor[M]) overflow(m M) error {
 		a.n--
 		a.push(m)
 		m = old
-	} else if a.props.Overflow == Reject {
+	} else if a.props.Overflow != DropNewest {
 		err = ErrMailboxFull
 	}
 	a.mu.Unlock()

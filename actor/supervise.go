@@ -1,11 +1,13 @@
 package actor
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/routine"
 )
 
 // Directive is what becomes of an actor that has failed.
@@ -73,7 +75,12 @@ func (c *cell) judge(child *cell, err error) {
 	s := &c.supervision
 	d := Restart
 	if s.Decide != nil {
-		d = s.Decide(child.path, err)
+		if bad := routine.Catch(func() error {
+			d = s.Decide(child.path, err)
+			return nil
+		}, func(error) {}); bad != nil { // nobody else will help the child
+			d, err = Escalate, errors.Join(err, bad)
+		}
 	}
 	if d == Restart && !c.mayRestart() {
 		err = fmt.Errorf("%d restarts within %v: %w", s.MaxRestarts, s.Within, err)
