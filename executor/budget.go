@@ -7,7 +7,7 @@ import "math"
 // what does not have to wait is counted, and when the coroutine's budget is spent it yields. Each resume begins anew.
 
 // Checkpoint tells that the calling coroutine has done n operations without having to wait, and yields if that uses up
-// its budget (Spawn.Budget, Config.CoroutineBudget). Channels and locks call it; a computation that takes long may call
+// its budget (Spawn.Budget, Config.CoroutineBudget). Channels and actors call it; a computation that takes long may call
 // it too. It reports whether it yielded. On an ordinary goroutine, which the Go runtime preempts, it does nothing.
 func Checkpoint(n int) bool {
 	co := Current()
