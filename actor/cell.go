@@ -39,17 +39,17 @@ type cell struct {
 	home        *executor.Worker
 	end         future.Promise[struct{}]
 
-	mu       sync.Mutex
-	notes    []note
-	noted    atomic.Bool // notes is not empty
-	waiting  bool
-	waiter   executor.Waiter
-	closed   bool // refuses messages
+	mu      sync.Mutex
+	notes   []note
+	noted   atomic.Bool // notes is not empty
+	waiting bool
+	waiter  executor.Waiter
+	closed  bool // refuses messages
 	// restarting: no sender waits for room. The actor alone writes it.
 	restarting bool
-	watchers map[*watch]struct{}
-	asks     map[failer]struct{}
-	children []*cell // in the order of their start
+	watchers   map[*watch]struct{}
+	asks       map[failer]struct{}
+	children   []*cell // in the order of their start
 
 	// The actor's own.
 	watching  map[*watch]*cell
@@ -64,10 +64,10 @@ type cell struct {
 
 // body is the part that does.
 type body interface {
-	create() error // runs New
-	discard()      // what is left in the mailbox is a dead letter
-	stopped()      // calls the hook
-	dropTimers()   // none fires any more
+	create() error  // runs New
+	discard()       // what is left in the mailbox is a dead letter
+	stopped()       // calls the hook
+	dropTimers()    // none fires any more
 	freed() *sender // takes those that wait for room out; mu is held
 }
 
