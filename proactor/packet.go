@@ -69,6 +69,7 @@ type PacketConn struct {
 	outBytes        int
 
 	readAt, writeAt int64
+	lingerAt        int64 // after Close: until when what Send has accepted may still go; 0 from then on
 	armed           int64
 	timer           executor.Timer
 	ctl             executor.Command
@@ -187,7 +188,7 @@ func (c *PacketConn) reconcile() {
 		c.startRecv(nil)
 	}
 	for b := c.flying.head; b != nil; b = b.next {
-		if c.closed || b.expired {
+		if c.ends(b) {
 			b.cancel()
 		}
 	}
@@ -209,9 +210,9 @@ func (c *PacketConn) Complete(o *op.Op, r *op.Completion) {
 	c.mu.Unlock()
 }
 
-// Close closes the socket: whoever waits on it returns ErrClosed. Packets that were received and not read are dropped. It
-// returns when the descriptor is closed, and so the port free; that takes a turn of the worker. Not for the engine's
-// own callbacks.
+// Close closes the socket: whoever waits on it returns ErrClosed. Packets that were received and not read are dropped; what
+// Send has accepted still goes, for up to a second where the socket has no room. It returns when the descriptor is closed,
+// and so the port free; that takes a turn of the worker. Not for the engine's own callbacks.
 func (c *PacketConn) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -248,7 +249,16 @@ func (c *PacketConn) shut() {
 	c.closed = true
 	c.inbox.drop()
 	c.wakeReaders()
+	if c.outBytes > 0 {
+		c.lingerAt = c.loop.engine.clock.Now() + int64(forcedLinger)
+		c.arm(c.lingerAt)
+	}
 	c.finish()
+}
+
+// ends reports whether b, which is in flight, is to end now.
+func (c *PacketConn) ends(b *sendBatch) bool {
+	return b.expired || c.closed && (b.waits || c.lingerAt == 0)
 }
 
 // finish closes the descriptor once nothing needs it any more. mu is held; any goroutine.

@@ -378,6 +378,14 @@ func (c *PacketConn) expire() (kick bool) {
 			c.arm(c.readAt)
 		}
 	}
+	if c.lingerAt != 0 {
+		if !c.passed(c.lingerAt) {
+			c.arm(c.lingerAt)
+			return false // no deadline counts on a closed socket
+		}
+		c.lingerAt = 0
+		return true
+	}
 	if c.writeAt == 0 || c.waiting.head == nil && c.flying.head == nil {
 		return false
 	}

@@ -103,7 +103,7 @@ func (b *sendBatch) free() {
 // start submits the operations of b, which is in no list. mu is held, the worker owned.
 func (c *PacketConn) start(b *sendBatch) {
 	switch {
-	case c.closed:
+	case c.closed && (b.waits || c.lingerAt == 0):
 		b.fail(0, ErrClosed)
 	case c.broken != nil:
 		b.fail(0, c.broken)
@@ -180,7 +180,7 @@ func (s *packetSend) Complete(o *op.Op, r *op.Completion) {
 	c := b.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r.Errno != 0 && o.Again(r) && !c.closed && !b.expired {
+	if r.Errno != 0 && o.Again(r) && !c.ends(b) {
 		if err := c.loop.backend.Submit(o); err == nil {
 			return
 		}

@@ -347,6 +347,60 @@ func TestPacketSendIsBounded(t *testing.T) {
 	})
 }
 
+// TestPacketCloseSends: what Send has accepted goes though the socket is closed right behind it, whoever calls.
+func TestPacketCloseSends(t *testing.T) {
+	for _, who := range []string{"goroutine", "coroutine"} {
+		t.Run(who, func(t *testing.T) {
+			withEngines(t, Config{Workers: 1}, func(t *testing.T, e *Engine) {
+				const packets = 50 // fewer than a socket holds
+				c, _ := packetSocket(t, e)
+				peer, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+				require.NoError(t, err)
+				defer peer.Close()
+				require.NoError(t, peer.SetDeadline(time.Now().Add(hangs)))
+				name := make([]byte, dgram.NameBytes)
+				name = name[:dgram.PutName(name, peer.LocalAddr().(*net.UDPAddr).AddrPort(), 0, false)]
+				done := make(chan error, 1)
+				run := func() {
+					for i := range packets {
+						if err := c.Send([]byte{byte(i)}, name, nil); err != nil {
+							done <- err
+							return
+						}
+					}
+					done <- c.Close()
+				}
+				if who == "coroutine" {
+					require.NoError(t, c.Worker().Go(run))
+				} else {
+					go run()
+				}
+				require.NoError(t, within(t, done))
+				require.Zero(t, c.Dropped())
+				for i := range packets {
+					b := make([]byte, 2)
+					n, err := peer.Read(b)
+					require.NoError(t, err)
+					require.Equal(t, []byte{byte(i)}, b[:n])
+				}
+			})
+		})
+	}
+}
+
+// TestPacketCloseGivesUp: Close comes to its end where the socket has no room and nobody makes any.
+func TestPacketCloseGivesUp(t *testing.T) {
+	withEngines(t, Config{Workers: 1}, func(t *testing.T, e *Engine) {
+		c, _ := unixPacket(t, e) // whose peer's queue is full, and stays so
+		accepted := uint64(0)
+		for ; c.Send(make([]byte, 4096), nil, nil) == nil; accepted++ {
+		}
+		require.NoError(t, c.Close())
+		require.Positive(t, accepted)
+		require.Equal(t, accepted, c.Dropped())
+	})
+}
+
 // TestPacketSlowReader: packets that nobody reads are bounded by the quota, and reading goes on afterwards.
 func TestPacketSlowReader(t *testing.T) {
 	withEngines(t, Config{Workers: 1, ReceiveQuota: 1}, func(t *testing.T, e *Engine) {
