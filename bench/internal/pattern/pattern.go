@@ -35,6 +35,8 @@ func All() []Pattern {
 			Asks: "Is it stream processing: frames to split, map, batch or window, with backpressure?"},
 		{Name: "futures", About: "each echo a future: read, then write (future.Go, future.Then)", Serve: serveFutures,
 			Asks: "Are there many results to wait for at once, to combine, to time out or to retry?"},
+		{Name: "actors", About: "an actor per connection, whose messages are what arrives (actor.SpawnConn)", Serve: serveActors,
+			Asks: "Do parts with state of their own send each other messages, and fail and start anew by themselves?"},
 		{Name: "goroutines", About: "a goroutine per connection (package net's own way)", Serve: serveGoroutines,
 			Asks: "Does the work behind a request outweigh the I/O?"},
 	}
