@@ -37,6 +37,7 @@ var (
 // layers is the order of the packages: each imports only those above it, and of these only the ones listed. A test may
 // import any package above its own. The table in ARCHITECTURE.md is made from it.
 var layers = []layer{
+	{"internal/leaktest", nil, []string{"go.uber.org/goleak"}, "for tests: goroutines and descriptors that are left"},
 	{"uring", nil, kernel, "ring memory, entries, enter, register, the feature table; no goroutine, no policy"},
 	{"buffers", nil, kernel, "memory outside the Go heap, leases, receive groups, pools, quotas"},
 	{"executor", nil, nil, "workers, coroutines, Waiter, stealing, priorities, timers, hand-over; no sockets, no rings"},

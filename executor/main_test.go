@@ -2,7 +2,6 @@ package executor
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -10,40 +9,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
+
+	"github.com/ouro-io/ouro/internal/leaktest"
 )
 
 // hang is how long a test waits for something that must happen before it gives up.
 const hang = 30 * time.Second
 
-func TestMain(m *testing.M) {
-	before := openFiles()
-	code := m.Run()
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, "goroutines left:", err)
-		code = 1
-	}
-	if after := openFiles(); after > before && code == 0 {
-		fmt.Fprintf(os.Stderr, "descriptors left: %d before, %d after\n", before, after)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func openFiles() int {
-	names, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return 0
-	}
-	n := 0
-	for _, e := range names {
-		// The runtime opens its poller at first use and keeps it.
-		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && len(to) > 4 && to[:5] != "anon_" {
-			n++
-		}
-	}
-	return n
-}
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // start makes an executor that is shut down, and must then be empty, at the end of the test.
 func start(t testing.TB, c Config) *Executor {

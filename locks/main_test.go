@@ -2,45 +2,20 @@ package locks
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/leaktest"
 )
 
 // hang is how long a test waits for something that must happen before it gives up.
 const hang = 20 * time.Second
 
-func TestMain(m *testing.M) {
-	before := openFiles()
-	code := m.Run()
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, "goroutines left:", err)
-		code = 1
-	}
-	if after := openFiles(); after > before && code == 0 {
-		fmt.Fprintf(os.Stderr, "descriptors left: %d before, %d after\n", before, after)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// openFiles counts descriptors but for those of the runtime's poller, which it opens at first use and keeps.
-func openFiles() (n int) {
-	names, _ := os.ReadDir("/proc/self/fd")
-	for _, e := range names {
-		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && len(to) > 4 && to[:5] != "anon_" {
-			n++
-		}
-	}
-	return n
-}
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // world is where the parties of a test run.
 type world struct {

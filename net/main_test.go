@@ -4,60 +4,22 @@ package net
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/ouro-io/ouro/internal/denytest"
+	"github.com/ouro-io/ouro/internal/leaktest"
 	"github.com/ouro-io/ouro/proactor"
 )
 
-func TestMain(m *testing.M) {
-	before := openFiles()
-	code := m.Run()
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Println(err)
-		code = 1
-	}
-	// What closes a descriptor may be a moment behind who waited for it.
-	for range 200 {
-		if openFiles() <= before+runtimePoller {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if n := openFiles(); n > before+runtimePoller && code == 0 {
-		fmt.Printf("descriptors leaked: %d before, %d after\n", before, n)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
-// runtimePoller is how many descriptors the Go runtime opens for its poller at first use and keeps.
-const runtimePoller = 2
-
-// openFiles counts the open descriptors, without pipes: the standard library pools those that it splices through.
-func openFiles() int {
-	return countFiles(func(to string) bool { return !strings.HasPrefix(to, "pipe:") })
-}
-
-func openSockets() int {
-	return countFiles(func(to string) bool { return strings.HasPrefix(to, "socket:") })
-}
-
-func countFiles(counts func(target string) bool) int {
-	d, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return -1
-	}
-	n := 0
-	for _, f := range d {
-		if to, _ := os.Readlink("/proc/self/fd/" + f.Name()); counts(to) {
+func openSockets() (n int) {
+	for _, name := range leaktest.Files() {
+		if strings.HasPrefix(name, "socket:") {
 			n++
 		}
 	}

@@ -3,46 +3,19 @@
 package ringbackend
 
 import (
-	"os"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/internal/denytest"
+	"github.com/ouro-io/ouro/internal/leaktest"
 	"github.com/ouro-io/ouro/internal/op"
 	"github.com/ouro-io/ouro/internal/optest"
 )
 
-func TestMain(m *testing.M) {
-	if r, w, err := os.Pipe(); err == nil { // has the runtime's poller open its own descriptors
-		r.Close()
-		w.Close()
-	}
-	before := openFiles()
-	status := m.Run()
-	if status == 0 {
-		if err := goleak.Find(); err != nil {
-			println(err.Error())
-			status = 1
-		}
-		if after := openFiles(); after > before {
-			println("descriptors leaked:", before, "before,", after, "after")
-			status = 1
-		}
-	}
-	os.Exit(status)
-}
-
-func openFiles() int {
-	names, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		panic(err)
-	}
-	return len(names)
-}
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // open makes a backend, and skips only where the kernel really has no io_uring.
 func open(t testing.TB, c Config) *Backend {
