@@ -5,6 +5,7 @@ package optest
 import (
 	"math/rand/v2"
 	"syscall"
+	"time"
 
 	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/internal/op"
@@ -123,7 +124,9 @@ func recvResetBehind(r *rig) {
 	r.Equal("last", string(w.data))
 }
 
-// recvUrgent: TCP ends a read before the urgent byte although more stands behind it.
+// recvUrgent: TCP ends a read before the urgent byte although more stands behind it. What stands behind may come late on a
+// ring: a receive that begins at the mark while a signal is pending for the thread, which the ring's own task work is, fails
+// with EAGAIN, and the kernel then waits for the next segment (seen on 6.1 and, rarely, 6.18). So there is one.
 func recvUrgent(r *rig) {
 	fd, peer := r.pair()
 	w := r.submit(r.op(op.Recv, fd))
@@ -131,8 +134,13 @@ func recvUrgent(r *rig) {
 	r.write(peer, []byte("before"))
 	r.NoError(r.sys.Urgent(peer, '!'))
 	r.write(peer, []byte("behind"))
-	r.until("what stands around the mark", func() bool { return len(w.data) == 12 })
-	r.Equal("beforebehind", string(w.data))
+	for n := 0; n < 20 && len(w.data) < 12; n++ {
+		_, err := r.b.Poll(10 * time.Millisecond)
+		r.NoError(err)
+	}
+	r.write(peer, []byte("!"))
+	r.until("what stands around the mark", func() bool { return len(w.data) == 13 })
+	r.Equal("beforebehind!", string(w.data))
 }
 
 // recvUnix: a Unix socket ends a read at a message that carries descriptors.

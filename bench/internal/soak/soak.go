@@ -34,7 +34,8 @@ type Config struct {
 
 // Counts is what is open, and what was done since the beginning.
 type Counts struct {
-	Files, Goroutines          int
+	// Polled are descriptors of rings and epoll sets, Files all others.
+	Files, Polled, Goroutines  int
 	Coroutines                 int
 	Conns, InFlight, Leases    int
 	RSSBytes                   int64

@@ -18,8 +18,7 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/ouro-io/ouro/executor.(*monitor).run"))
 }
 
-// A leak on purpose is found. It comes first: the engine of package file, which TestSoak starts for good, opens a descriptor
-// when it parks.
+// A leak on purpose is found.
 func TestSoakFindsALeak(t *testing.T) {
 	s := &soak{Config: Config{Settle: 200 * time.Millisecond}, done: map[string]uint64{}}
 	e, err := proactor.New(proactor.Config{Backend: proactor.Epoll})
