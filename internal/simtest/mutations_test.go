@@ -17,6 +17,8 @@ var mutations = []mutation{
 		"c.finished || c.recvOn || c.sendOn", "c.finished || c.sendOn"},
 	{"the descriptor is closed while a send is in flight", "proactor/conn.go",
 		"c.finished || c.recvOn || c.sendOn", "c.finished || c.recvOn"},
+	{"a listener's descriptor is closed while an accept that has ended holds it", "proactor/acceptor.go",
+		"		if a.fence.passed(a.loop, a) {\n", "		if a.fence.passed(a.loop, a) || true {\n"},
 	{"a closed connection does not wait for what Send has accepted", "proactor/conn.go",
 		" || c.uses > 0 || c.outPending() {", " || c.uses > 0 {"},
 
