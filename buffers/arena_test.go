@@ -7,7 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func newFixed(t testing.TB, bytes int) *Pool { return newPool(t, PoolConfig{Fixed: true, MaxBytes: bytes}) }
+func newFixed(t testing.TB, bytes int) *Pool {
+	return newPool(t, PoolConfig{Fixed: true, MaxBytes: bytes})
+}
 
 func TestFixedConfig(t *testing.T) {
 	require.Equal(t, 16<<20, newPool(t, PoolConfig{Fixed: true}).Stats().MaxBytes)
