@@ -88,6 +88,9 @@ func family(t testing.TB, s *System, e *events, sup Supervision, names ...string
 		Stopped: func(*Context[int]) { e.add("stop parent") },
 	})
 	<-ready
+	for _, name := range names { // New of a child runs on the child's own coroutine
+		await(t, func() bool { return e.count("start "+name) > 0 }, "the first start of "+name)
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	return parent, children

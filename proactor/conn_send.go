@@ -170,8 +170,12 @@ func (c *Conn) Send(l buffers.Lease) error {
 	s, on := c.loop.w.Enter()
 	c.mu.Lock()
 	start, err := c.enqueue(l)
-	if start && on {
+	switch {
+	case !start || !on:
+	case c.loop.batches:
 		c.startSend()
+	default:
+		c.sendAtOnce()
 	}
 	c.mu.Unlock()
 	if on {
@@ -180,6 +184,22 @@ func (c *Conn) Send(l buffers.Lease) error {
 		c.kick()
 	}
 	return err
+}
+
+// sendAtOnce makes the system call that the backend would make, and leaves to it what the socket does not take. That is all
+// that most sends need. mu is held, the worker owned.
+func (c *Conn) sendAtOnce() {
+	o := c.out
+	n, errno := c.loop.engine.system.Send(int(c.fd), o.bytes)
+	o.sent, o.bytes = n, o.bytes[n:]
+	switch {
+	case errno != 0 && !again(errno):
+		c.endSend(callError("write", errno))
+	case len(o.bytes) > 0:
+		c.startSend()
+	default:
+		c.sendDone()
+	}
 }
 
 // enqueue takes l over. It reports whether a send is to be started. mu is held.

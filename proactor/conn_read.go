@@ -1,0 +1,175 @@
+//go:build linux
+
+package proactor
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/ouro-io/ouro/buffers"
+)
+
+// Read fills p with what has arrived, and waits when nothing has. The errors are io.EOF, ErrClosed,
+// os.ErrDeadlineExceeded, or that of the system call.
+func (c *Conn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, c.check()
+	}
+	c.mu.Lock()
+	if c.direct {
+		return c.readDirect(noContext, p)
+	}
+	return c.readInbox(noContext, p)
+}
+
+// readInbox is Read where the engine reads ahead. ctx may be nil. mu is held on entry and not on return.
+func (c *Conn) readInbox(ctx context.Context, p []byte) (int, error) {
+	if err := c.awaitData(ctx); err != nil {
+		if err == errDirect {
+			return c.readDirect(ctx, p)
+		}
+		c.mu.Unlock()
+		return 0, err
+	}
+	n, resume := 0, false
+	for n < len(p) && c.inbox.len() > 0 {
+		m, done, again := c.takeFront(p[n:])
+		n += m
+		resume = resume || again
+		done.Release()
+	}
+	c.mu.Unlock()
+	if resume {
+		c.kick()
+	}
+	return n, nil
+}
+
+// takeFront copies from the oldest lease of the inbox what fits. done is that lease if nothing is left of it, for the
+// caller to release: releasing needs much stack, and the caller is less deep in it. resume tells that receiving is to be
+// resumed by a kick. mu is held.
+//
+//go:noinline
+func (c *Conn) takeFront(p []byte) (n int, done buffers.Lease, resume bool) {
+	l := c.inbox.front()
+	n = copy(p, l.Bytes())
+	if n < l.Len() {
+		*l = l.Slice(n, l.Len())
+		return n, done, false
+	}
+	done = c.inbox.pop()
+	return n, done, c.taken()
+}
+
+// ReadLease returns what has arrived without copying it, and waits when nothing has. The caller releases the lease; until
+// then it counts against the loop's buffers, no longer against the connection's quota. Errors as Read's.
+func (c *Conn) ReadLease() (buffers.Lease, error) {
+	c.mu.Lock()
+	if err := c.awaitData(noContext); err != nil {
+		if err == errDirect {
+			return c.readDirectLease()
+		}
+		c.mu.Unlock()
+		return buffers.Lease{}, err
+	}
+	return c.takeLease(), nil
+}
+
+// takeLease is apart from ReadLease because what it needs of the stack would be held by everyone who waits there.
+//
+//go:noinline
+func (c *Conn) takeLease() buffers.Lease {
+	l := c.inbox.pop()
+	resume := c.taken()
+	c.mu.Unlock()
+	if resume {
+		c.kick()
+	}
+	return l
+}
+
+//go:noinline
+func (c *Conn) readDirectLease() (buffers.Lease, error) {
+	p := make([]byte, rescueBytes)
+	n, err := c.readDirect(noContext, p)
+	if err != nil {
+		return buffers.Lease{}, err
+	}
+	return buffers.Wrap(p[:n:n]), nil
+}
+
+// errDirect says that nothing is received ahead (any more), so that the reader has to go on by readDirect. It never
+// reaches a user.
+var errDirect = errors.New("nothing is received ahead")
+
+// awaitData waits until the inbox holds something, or returns why it will not. mu is held on entry and on return.
+//
+// An idle coroutine waits below here on a stack of 2 KiB, half of which the runtime keeps for itself: its callers and
+// callees are written for small frames (net's TestIdleStack counts).
+func (c *Conn) awaitData(ctx context.Context) error {
+	for {
+		done, err := c.readable()
+		if !done {
+			err = ended(ctx)
+		}
+		if done || err != nil {
+			// Whoever was woken out of the queue has to wake the next, whatever came of it; who waits for data does so then.
+			if w := c.wait; w != nil && !w.reading {
+				w.passRead()
+			}
+			return err
+		}
+		c.waitForData()
+	}
+}
+
+// readable reports whether a Read is done waiting, and with what error.
+func (c *Conn) readable() (bool, error) {
+	switch {
+	case c.closed:
+		return true, ErrClosed
+	case c.wait != nil && c.passed(c.wait.readAt):
+		return true, os.ErrDeadlineExceeded
+	case c.inbox.len() > 0:
+		return true, nil
+	case c.rerr() != nil:
+		return true, c.readError()
+	case c.direct:
+		return true, errDirect
+	}
+	return false, nil
+}
+
+func (c *Conn) waitForData() {
+	w := c.waits()
+	if w.reading {
+		c.queue(&w.readers)
+		return
+	}
+	w.reading = true
+	w.read.PrepareNear(c.loop.w)
+	kick := !c.wantRecv
+	c.wantRecv = true
+	if w.readAt != 0 {
+		w.arm(w.readAt)
+	}
+	c.mu.Unlock()
+	if kick {
+		// Once in a connection's life, so it need not be quick, and submitting would need more stack than an idle
+		// coroutine has: the worker does it.
+		c.loop.w.Command(&c.ctl)
+	}
+	w.read.Wait()
+	c.mu.Lock()
+	w.reading = false
+	w.passRead()
+}
+
+// passRead lets the next Read try. mu is held.
+func (w *waits) passRead() {
+	if len(w.readers) > 0 {
+		w.readers[0].Wake()
+		w.readers = w.readers[1:]
+	}
+}
