@@ -251,6 +251,58 @@ func TestConnErrors(t *testing.T) {
 	})
 }
 
+// A cancelled scope leaves the connection as it was: it can be read and written by others.
+func TestConnAfterCancel(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		use := func(c net.Conn) error {
+			ctx, cancel := context.WithCancel(context.Background())
+			err := executor.RunScope(ctx, executor.ScopeConfig{}, func(s *executor.Scope) error {
+				in, err := FromConn(s, c, Lines(100), 1)
+				if err != nil {
+					return err
+				}
+				if _, err = ToConn(s, c, Lines(100), 1); err != nil {
+					return err
+				}
+				if _, ok := in.Recv(); !ok { // both are at work
+					return errors.New("no line")
+				}
+				cancel()
+				return nil
+			})
+			if !errors.Is(err, context.Canceled) {
+				return fmt.Errorf("the scope ended with %v", err)
+			}
+			if _, err := c.Write([]byte("ready\n")); err != nil {
+				return err
+			}
+			_, err = io.ReadFull(c, make([]byte, 5))
+			return err
+		}
+		served := make(chan error, 1)
+		addr := serve(t, e, func(c net.Conn) { served <- use(c) })
+		for _, ours := range []bool{true, false} { // on either end: the engine's, and the standard library's
+			conn := dial(t, addr)
+			if !ours {
+				l, err := stdnet.Listen("tcp", "127.0.0.1:0")
+				require.NoError(t, err)
+				conn = dial(t, l.Addr().String())
+				c, err := l.Accept()
+				require.NoError(t, err)
+				require.NoError(t, l.Close())
+				go func() { defer c.Close(); served <- use(c) }()
+			}
+			_, err := conn.Write([]byte("line\n"))
+			require.NoError(t, err)
+			_, err = io.ReadFull(conn, make([]byte, 6))
+			require.NoError(t, err)
+			_, err = conn.Write([]byte("after"))
+			require.NoError(t, err)
+			require.NoError(t, <-served)
+		}
+	})
+}
+
 func TestFramings(t *testing.T) {
 	read := func(f Framing, s string) (out []string, err error) {
 		for r := bufio.NewReaderSize(strings.NewReader(s), 16); ; {
