@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -455,4 +456,43 @@ func TestTimeoutHookPanics(t *testing.T) {
 		_, err := p.Future().Timeout(time.Millisecond).Await(context.Background())
 		return err
 	}))
+}
+
+// A cancel hook that panics, or calls runtime.Goexit, settles its own future, and takes nobody else along: the others are
+// cancelled, and who waits for the group is told.
+func TestCancelHookFails(t *testing.T) {
+	for name, hook := range map[string]func(error){
+		"panic":  func(error) { panic("boom") },
+		"goexit": func(error) { runtime.Goexit() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEachSide(t, func(t *testing.T) error {
+				var first, bad, last Promise[int]
+				bad.OnCancel(hook)
+				cancelled := make(chan struct{})
+				last.OnCancel(func(cause error) { close(cancelled); last.Reject(cause) })
+				race := Race(first.Future(), bad.Future(), last.Future())
+				after := Map(race, func(v int) int { return v + 1 })
+				done := make(chan struct{})
+				go func() { defer close(done); first.Resolve(1) }()
+				<-done
+				if v, err := after.Await(until(t)); v != 2 || err != nil {
+					return fmt.Errorf("%d, %v", v, err)
+				}
+				if _, err := last.Future().Await(until(t)); err == nil {
+					return errors.New("not cancelled")
+				}
+				<-cancelled
+				_, err := bad.Future().Await(until(t))
+				var p *executor.PanicError
+				switch {
+				case name == "panic" && (!errors.As(err, &p) || p.Value != "boom" || !strings.Contains(string(p.Stack), "TestCancelHookFails")):
+					return fmt.Errorf("ended with %v", err)
+				case name == "goexit" && err != executor.ErrGoexit:
+					return fmt.Errorf("ended with %v", err)
+				}
+				return nil
+			})
+		})
+	}
 }

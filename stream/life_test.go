@@ -57,7 +57,7 @@ func suspensions() map[string]Stream[int] {
 		"MapUnordered":         MapUnordered(endless, 3, wait),
 		"Batch":                flat(Batch(then(upTo(2, nil)), 3, time.Hour)),
 		"Batch without time":   flat(Batch(then(upTo(2, nil)), 3, 0)),
-		"WindowTime":           flat(WindowTime(then(upTo(2, nil)), time.Hour, time.Hour)),
+		"WindowTime":           flat(WindowTime(then(upTo(2, nil)), time.Hour, time.Hour, 1000)),
 		"Debounce":             then(upTo(2, nil)).Debounce(time.Hour),
 		"Throttle":             endless.Throttle(2, time.Hour),
 		"Timeout":              then(upTo(2, nil)).Timeout(time.Hour),
@@ -159,7 +159,7 @@ func TestByTime(t *testing.T) {
 		if err != nil || !ok {
 			return fmt.Errorf("debounce %v, %v", last, err)
 		}
-		w, ok, err := WindowTime(then(upTo(3, nil)), 20*time.Millisecond, 10*time.Millisecond).First(ctx)
+		w, ok, err := WindowTime(then(upTo(3, nil)), 20*time.Millisecond, 10*time.Millisecond, 10).First(ctx)
 		if err != nil || !ok || len(w) == 0 {
 			return fmt.Errorf("window %v, %v", w, err)
 		}
@@ -426,3 +426,33 @@ func TestMapConcurrentPanicKeepsOrder(t *testing.T) {
 }
 
 const scaleOrder = 200
+
+// TestWindowTimeIsBounded: a source that is faster than the windows waits, and nothing is lost.
+func TestWindowTimeIsBounded(t *testing.T) {
+	const n, limit = 200, 8
+	for _, step := range []time.Duration{time.Millisecond, 3 * time.Millisecond} { // sliding, tumbling
+		onEachSide(t, func(t *testing.T) error {
+			var taken, yielded atomic.Int64
+			source := upTo(n, nil).Tap(func(int) {
+				// Those that wait for their window, one in the pipe, one at its door.
+				if ahead := taken.Add(1) - yielded.Load(); ahead > limit+2 {
+					t.Errorf("%d values are held", ahead)
+				}
+			})
+			last := -1
+			return WindowTime(source, 3*time.Millisecond, step, limit).ForEach(until(t), func(w []int) error {
+				if len(w) > limit {
+					return fmt.Errorf("a window of %d", len(w))
+				}
+				for _, v := range w {
+					if v > last+1 {
+						return fmt.Errorf("%d after %d", v, last)
+					}
+					last = max(last, v)
+				}
+				yielded.Store(int64(last + 1))
+				return nil
+			})
+		})
+	}
+}

@@ -97,7 +97,7 @@ func operators() []operator {
 		}},
 		{"Batch", func(s Stream[int]) Stream[int] { return flat(Batch(s, 4, 0)) }, same},
 		{"Batch by time", func(s Stream[int]) Stream[int] { return flat(Batch(s, 4, time.Hour)) }, same},
-		{"WindowTime", func(s Stream[int]) Stream[int] { return flat(WindowTime(s, time.Hour, time.Hour)) }, same},
+		{"WindowTime", func(s Stream[int]) Stream[int] { return flat(WindowTime(s, time.Hour, time.Hour, 1000)) }, same},
 		{"Throttle", func(s Stream[int]) Stream[int] { return s.Throttle(1000, time.Microsecond) }, same},
 		{"Timeout", func(s Stream[int]) Stream[int] { return s.Timeout(time.Hour) }, same},
 		{"Catch", func(s Stream[int]) Stream[int] { return s.Catch(func(err error) Stream[int] { return Fail[int](err) }) }, same},
