@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/worldtest"
 	"github.com/ouro-io/ouro/net"
 	"github.com/ouro-io/ouro/proactor"
 	"github.com/ouro-io/ouro/uring"
@@ -35,7 +36,7 @@ func onEachBackend(t *testing.T, f func(t *testing.T, e *proactor.Engine)) {
 			e, err := proactor.New(proactor.Config{Backend: b, Log: func(s string) { t.Log(s) }})
 			require.NoError(t, err)
 			t.Cleanup(func() {
-				ctx, cancel := context.WithTimeout(context.Background(), hang)
+				ctx, cancel := context.WithTimeout(context.Background(), worldtest.Hang)
 				defer cancel()
 				require.NoError(t, e.Shutdown(ctx))
 			})
@@ -61,7 +62,7 @@ func dial(t *testing.T, addr string) *stdnet.TCPConn {
 	c, err := stdnet.Dial("tcp", addr)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
-	require.NoError(t, c.SetDeadline(time.Now().Add(hang)))
+	require.NoError(t, c.SetDeadline(time.Now().Add(worldtest.Hang)))
 	return c.(*stdnet.TCPConn)
 }
 
@@ -167,7 +168,7 @@ func TestFromConnBackpressure(t *testing.T) {
 				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 				require.Equal(t, capacity, in.Load().Len())
 				close(goOn)
-				require.NoError(t, conn.SetWriteDeadline(time.Now().Add(hang)))
+				require.NoError(t, conn.SetWriteDeadline(time.Now().Add(worldtest.Hang)))
 				_, err = conn.Write(buf.Bytes()[n:])
 				require.NoError(t, err)
 				sent++
@@ -342,10 +343,10 @@ func TestFramings(t *testing.T) {
 }
 
 func TestBridges(t *testing.T) {
-	worlds(t, func(w *world) {
-		n := scale(50_000)
+	worldtest.Each(t, func(w *worldtest.World) {
+		n := worldtest.Scale(50_000)
 		src := make(chan int)
-		w.spawn(func() {
+		w.Spawn(func() {
 			err := executor.RunScope(context.Background(), executor.ScopeConfig{}, func(s *executor.Scope) error {
 				c, err := FromGo(s, src, 3)
 				if err != nil {
@@ -377,7 +378,7 @@ func TestBridges(t *testing.T) {
 			src <- i
 		}
 		close(src)
-		w.wait()
+		w.Wait()
 
 		s, err := executor.NewScope(context.Background(), executor.ScopeConfig{})
 		require.NoError(w, err)

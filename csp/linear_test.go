@@ -11,6 +11,8 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 // What a party does, and what it saw.
@@ -169,14 +171,14 @@ func linearizable(size int, history []porcupine.Operation) bool {
 // Histories of concurrent operations can be put into an order that a sequential channel would have produced.
 func TestChanLinearizable(t *testing.T) {
 	for _, size := range []int{0, 1, 3} {
-		worlds(t, func(w *world) {
-			for range scale(2000) {
+		worldtest.Each(t, func(w *worldtest.World) {
+			for range worldtest.Scale(2000) {
 				c := New[byte](size)
 				var clock atomic.Int64
 				var mu sync.Mutex
 				var history []porcupine.Operation
 				for p := range 4 {
-					w.spawn(func() {
+					w.Spawn(func() {
 						for i := range 6 {
 							in := input{opKind(rand.IntN(int(opKinds))), byte(1 + p*6 + i)}
 							if in.kind == opClose && rand.IntN(4) > 0 {
@@ -191,7 +193,7 @@ func TestChanLinearizable(t *testing.T) {
 						}
 					})
 				}
-				w.wait()
+				w.Wait()
 				if !linearizable(size, history) {
 					w.Fatalf("not linearizable: %+v", history)
 				}
