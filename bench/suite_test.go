@@ -67,8 +67,8 @@ func run(t *testing.T, p suite.Plan) []suite.Sample {
 func runLongEnough(t *testing.T, p suite.Plan) []suite.Sample {
 	for {
 		samples := run(t, p)
-		idle := slices.ContainsFunc(samples, func(x suite.Sample) bool { return x.Error == "" && x.Result.TotalRequests == 0 })
-		if !idle || p.Window > 10*time.Second {
+		idle := slices.ContainsFunc(samples, func(x suite.Sample) bool { return x.Error == "" && x.Result.TotalRequests == 0 && x.Result.Bytes == 0 })
+		if !idle || p.Window > time.Second {
 			return samples
 		}
 		p.Window *= 8

@@ -56,6 +56,9 @@ type Stats struct {
 	NoBuffers, Overflows uint64
 	// Rearmed counts multishots that were ended to arm them again on another thread.
 	Rearmed uint64
+	// Fixed counts operations on registered memory, FixedBytes is how much of that there is, and FixedRefused counts the times
+	// that memory was not registered: its operations were ordinary ones.
+	Fixed, FixedBytes, FixedRefused uint64
 }
 
 // System is the set of socket calls that the engine makes without a backend's help. None of them waits, each is
