@@ -110,7 +110,9 @@ func (c *Chan[T]) send(ctx context.Context, v T) error {
 	n.Waiter.Prepare()
 	c.senders.PushBack(n)
 	c.mu.Unlock()
-	if err := c.wait(ctx, &c.senders, n); err != nil {
+	if ctx.Done() == nil {
+		n.Waiter.Wait() // as few frames as can be below the switch: see Waiter.Wait
+	} else if err := c.wait(ctx, &c.senders, n); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -162,7 +164,9 @@ func (c *Chan[T]) recv(ctx context.Context) (v T, err error) {
 	n.Waiter.Prepare()
 	c.receives.PushBack(n)
 	c.mu.Unlock()
-	if err := c.wait(ctx, &c.receives, n); err != nil {
+	if ctx.Done() == nil {
+		n.Waiter.Wait() // as few frames as can be below the switch: see Waiter.Wait
+	} else if err := c.wait(ctx, &c.receives, n); err != nil {
 		return v, err
 	}
 	c.mu.Lock()
