@@ -194,8 +194,9 @@ func (c *Chan[T]) TryRecv() (v T, err error) {
 func (c *Chan[T]) Range() iter.Seq[T] {
 	return func(yield func(T) bool) {
 		for {
-			v, ok := c.Recv()
-			if !ok || !yield(v) {
+			c.mu.Lock()
+			v, err := c.recv(context.Background()) // Recv, with a frame less below the switch
+			if err != nil || !yield(v) {
 				return
 			}
 		}
