@@ -166,6 +166,14 @@ func currentRunner(near *Worker) *runner {
 	return nil
 }
 
+// MayWait reports whether the caller may wait: it is on a coroutine or an ordinary goroutine. In a Task, and in a handler of
+// a completion, a command or a timer, waiting would hold the worker up, or never end. near may be nil; it saves a search for
+// a caller that is on that worker.
+func MayWait(near *Worker) bool {
+	r := currentRunner(near)
+	return r == nil || r.co != nil
+}
+
 // Current returns the coroutine that the caller runs on. It is nil on an ordinary goroutine, in callbacks, and on a
 // coroutine that was demoted to an ordinary goroutine.
 func Current() *Coroutine { return currentNear(nil) }

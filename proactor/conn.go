@@ -175,16 +175,17 @@ func (c *Conn) CloseRead() error { return c.shutdown(syscall.SHUT_RD) }
 // CloseWrite shuts the writing side down: the peer reads to the end of file.
 func (c *Conn) CloseWrite() error { return c.shutdown(syscall.SHUT_WR) }
 
-// kick has reconcile run: here when the caller is on the worker, else by a command.
-func (c *Conn) kick() {
+// kick has reconcile run: here when the caller is on the worker, else by a command. It reports false when the worker has
+// ended, with which everything of the connection has.
+func (c *Conn) kick() bool {
 	if s, ok := c.loop.w.Enter(); ok {
 		c.mu.Lock()
 		c.reconcile()
 		c.mu.Unlock()
 		s.Leave()
-		return
+		return true
 	}
-	c.loop.w.Command(&c.ctl)
+	return c.loop.w.Command(&c.ctl)
 }
 
 // OnCommand is reconcile's way in from other goroutines.
@@ -240,7 +241,9 @@ func (c *Conn) Complete(o *op.Op, r *op.Completion) {
 }
 
 // Close closes the connection: whoever waits on it returns ErrClosed, once. What Send has accepted is still sent, for
-// at most lingerTime, unless it stands behind a Write that Close cut short: then the peer is reset. As with any TCP socket, bytes that arrived and were not read reset the peer.
+// at most lingerTime, unless it stands behind a Write that Close cut short: then the peer is reset. As with any TCP socket,
+// bytes that arrived and were not read reset the peer. The descriptor is closed a moment later, when the kernel has let go of
+// what was in flight; CloseWait waits for that.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -252,6 +255,36 @@ func (c *Conn) Close() error {
 	c.mu.Unlock()
 	if busy {
 		c.kick()
+	}
+	return nil
+}
+
+// CloseWait is Close that returns when the descriptor is closed, so that the peer has been told: what package net promises.
+// It does not wait for what Send has accepted, nor where the caller may not wait (executor.MayWait).
+func (c *Conn) CloseWait() error {
+	if !executor.MayWait(c.loop.w) {
+		return c.Close()
+	}
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return ErrClosed
+	}
+	c.shut()
+	if c.finished || c.outPending() {
+		busy := !c.finished
+		c.mu.Unlock()
+		if busy {
+			c.kick()
+		}
+		return nil
+	}
+	w := new(executor.Waiter)
+	w.PrepareNear(c.loop.w)
+	c.waits().closer = w
+	c.mu.Unlock()
+	if c.kick() || !w.Disarm() {
+		w.Wait()
 	}
 	return nil
 }
@@ -306,6 +339,9 @@ func (c *Conn) finish() {
 		c.wait.write.Wake() // its kick may find the worker gone by now, as nothing here keeps that any more
 	}
 	c.loop.engine.system.Close(int(c.fd), c.discarded)
+	if c.wait != nil && c.wait.closer != nil {
+		c.wait.closer.Wake()
+	}
 	c.loop.remove(c)
 }
 
