@@ -41,6 +41,8 @@ var layers = []layer{
 	{"uring", nil, kernel, "ring memory, entries, enter, register, the feature table; no goroutine, no policy"},
 	{"buffers", nil, kernel, "memory outside the Go heap, leases, receive groups, pools, quotas"},
 	{"executor", nil, nil, "workers, coroutines, Waiter, stealing, priorities, timers, hand-over; no sockets, no rings"},
+	{"internal/worldtest", []string{"executor"}, []string{"github.com/stretchr/testify"},
+		"for tests: the same test on goroutines and on coroutines of some workers, and with contexts that end"},
 	{"internal/dgram", nil, kernel, "addresses, segmentation and system calls of datagrams"},
 	{"internal/waitq", []string{"executor"}, nil, "the queue that channels and locks keep their waiting parties in"},
 	{"internal/netpark", nil, kernel, "parking a goroutine on a descriptor in the Go runtime's poller"},

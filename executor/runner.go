@@ -71,7 +71,7 @@ func (r *runner) interrupted(p any) {
 	r.actItself()
 	switch {
 	case r.co != nil:
-		// Its own deferred functions have told of a Goexit; only a panic in its exit hook comes here.
+		// Its own deferred functions have told of a Goexit and of panics; only one in OnPanic comes here.
 		if p != nil {
 			w.e.panicked(p, debug.Stack())
 		}
