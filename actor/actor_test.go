@@ -15,6 +15,7 @@ import (
 
 	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/future"
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 var errBoom = errors.New("boom")
@@ -22,11 +23,11 @@ var errBoom = errors.New("boom")
 // newSystem makes a system on an executor of n workers that must be empty at the end.
 func newSystem(t testing.TB, n int, c Config) *System {
 	t.Helper()
-	c.Executor = newExecutor(t, n)
+	c.Executor = worldtest.NewExecutor(t, n)
 	s, err := NewSystem(c)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), hang)
+		ctx, cancel := context.WithTimeout(context.Background(), worldtest.Hang)
 		defer cancel()
 		require.NoError(t, s.Shutdown(ctx))
 		require.Zero(t, s.Stats().Actors)
@@ -48,7 +49,7 @@ func spawn[M any](t testing.TB, parent Parent, p Props[M]) Ref[M] {
 
 func ended[M any](t testing.TB, r Ref[M]) {
 	t.Helper()
-	_, err := r.Ended().Await(until(t))
+	_, err := r.Ended().Await(worldtest.Within(t))
 	require.NoError(t, err, "hangs: the end of %s", r.Path())
 }
 
@@ -83,7 +84,7 @@ func summing() Props[query] {
 
 func askSum(t testing.TB, r Ref[query], add int) int {
 	t.Helper()
-	v, err := Ask(r, hang, func(reply Reply[int]) query { return query{add: add, reply: reply} }).Await(until(t))
+	v, err := Ask(r, worldtest.Hang, func(reply Reply[int]) query { return query{add: add, reply: reply} }).Await(worldtest.Within(t))
 	require.NoError(t, err)
 	return v
 }
@@ -210,14 +211,14 @@ func TestAsk(t *testing.T) {
 	require.Equal(t, 5, askSum(t, r, 2))
 
 	silent := spawn(t, s, simple(func(*Context[query], query) error { return nil }))
-	_, err := Ask(silent, time.Millisecond, func(reply Reply[int]) query { return query{reply: reply} }).Await(until(t))
+	_, err := Ask(silent, time.Millisecond, func(reply Reply[int]) query { return query{reply: reply} }).Await(worldtest.Within(t))
 	var te *future.TimeoutError
 	require.ErrorAs(t, err, &te)
 	f := Ask(silent, time.Hour, func(reply Reply[int]) query { return query{reply: reply} })
 	silent.Drain()
-	_, err = f.Await(until(t))
+	_, err = f.Await(worldtest.Within(t))
 	require.ErrorIs(t, err, ErrStopped)
-	_, err = Ask(silent, time.Hour, func(reply Reply[int]) query { return query{reply: reply} }).Await(until(t))
+	_, err = Ask(silent, time.Hour, func(reply Reply[int]) query { return query{reply: reply} }).Await(worldtest.Within(t))
 	require.ErrorIs(t, err, ErrStopped)
 	ended(t, silent)
 	require.Empty(t, silent.address().asks)
@@ -225,11 +226,11 @@ func TestAsk(t *testing.T) {
 	require.False(t, Reply[int]{}.Send(1))
 
 	failing := spawn(t, s, simple(func(_ *Context[query], m query) error { m.reply.Fail(errBoom); return nil }))
-	_, err = Ask(failing, time.Hour, func(reply Reply[int]) query { return query{reply: reply} }).Await(until(t))
+	_, err = Ask(failing, time.Hour, func(reply Reply[int]) query { return query{reply: reply} }).Await(worldtest.Within(t))
 	require.ErrorIs(t, err, errBoom)
 	// From an actor, which suspends meanwhile.
 	asking := spawn(t, s, simple(func(c *Context[query], m query) error {
-		v, err := Ask(r, hang, func(reply Reply[int]) query { return query{add: m.add, reply: reply} }).Await(c.Context())
+		v, err := Ask(r, worldtest.Hang, func(reply Reply[int]) query { return query{add: m.add, reply: reply} }).Await(c.Context())
 		m.reply.Send(v * 10)
 		return err
 	}))
@@ -362,14 +363,14 @@ func TestAgainstModel(t *testing.T) {
 				v := rapid.IntRange(1, 9).Draw(rt, "v")
 				sum += v
 				want = append(want, sum)
-				answers = append(answers, Ask(r, hang, func(reply Reply[int]) query { return query{add: v, reply: reply} }))
+				answers = append(answers, Ask(r, worldtest.Hang, func(reply Reply[int]) query { return query{add: v, reply: reply} }))
 			}
 		}
 		r.Drain()
-		_, err = r.Ended().Await(until(t))
+		_, err = r.Ended().Await(worldtest.Within(t))
 		require.NoError(rt, err)
 		for i, f := range answers {
-			v, err := f.Await(until(t))
+			v, err := f.Await(worldtest.Within(t))
 			require.NoError(rt, err)
 			require.Equal(rt, want[i], v)
 		}
@@ -411,7 +412,7 @@ func pingPong(t testing.TB, s *System, n, window int) {
 // TestStress passes a million messages on 1, 2 and 8 workers (fewer under -short and -race).
 func TestStress(t *testing.T) {
 	total := 1_000_000
-	if testing.Short() || raceEnabled {
+	if testing.Short() || worldtest.Race {
 		total = 50_000
 	}
 	for _, workers := range []int{1, 2, 8} {
@@ -422,7 +423,7 @@ func TestStress(t *testing.T) {
 }
 
 func TestTellAllocatesNothing(t *testing.T) {
-	if raceEnabled {
+	if worldtest.Race {
 		t.Skip("the race detector allocates")
 	}
 	s := newSystem(t, 1, Config{})

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/worldtest"
 	ouronet "github.com/ouro-io/ouro/net"
 	"github.com/ouro-io/ouro/proactor"
 )
@@ -45,7 +46,7 @@ func (e *events) count(s string) int {
 // await waits until f holds.
 func await(t testing.TB, f func() bool, what string) {
 	t.Helper()
-	for end := time.Now().Add(hang); !f(); time.Sleep(100 * time.Microsecond) {
+	for end := time.Now().Add(worldtest.Hang); !f(); time.Sleep(100 * time.Microsecond) {
 		if time.Now().After(end) {
 			t.Fatalf("hangs: %s", what)
 		}
@@ -88,6 +89,9 @@ func family(t testing.TB, s *System, e *events, sup Supervision, names ...string
 		Stopped: func(*Context[int]) { e.add("stop parent") },
 	})
 	<-ready
+	for _, name := range names { // New of a child runs on the child's own coroutine
+		await(t, func() bool { return e.count("start "+name) > 0 }, "the first start of "+name)
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	return parent, children
@@ -263,10 +267,10 @@ func TestConnectionActor(t *testing.T) {
 				t.Skip(err)
 			}
 			require.NoError(t, err)
-			defer func() { require.NoError(t, engine.Shutdown(until(t))) }()
+			defer func() { require.NoError(t, engine.Shutdown(worldtest.Within(t))) }()
 			s, err := NewSystem(Config{Executor: engine.Executor()})
 			require.NoError(t, err)
-			defer func() { require.NoError(t, s.Shutdown(until(t))) }()
+			defer func() { require.NoError(t, s.Shutdown(worldtest.Within(t))) }()
 			l, err := ouronet.On(engine).Listen("tcp", "127.0.0.1:0")
 			require.NoError(t, err)
 			defer l.Close()

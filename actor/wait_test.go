@@ -10,6 +10,7 @@ import (
 
 	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/future"
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 // stuckChild makes an actor with a full mailbox whose sender that waits for room is its child. It fails once fail ends, in
@@ -108,8 +109,8 @@ func TestBusyActorGivesWay(t *testing.T) {
 	require.NoError(t, other.Tell(1))
 	await(t, stop.Load, "the other actor's turn")
 	require.Zero(t, e.Stats().HandOvers, "by itself, not by the monitor")
-	require.NoError(t, s.Shutdown(until(t)))
-	require.NoError(t, e.Shutdown(until(t)))
+	require.NoError(t, s.Shutdown(worldtest.Within(t)))
+	require.NoError(t, e.Shutdown(worldtest.Within(t)))
 }
 
 // A timer that the Stopped hook sets does not tick for an actor that has ended.

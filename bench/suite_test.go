@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,18 @@ func run(t *testing.T, p suite.Plan) []suite.Sample {
 	return samples
 }
 
+// runLongEnough is run, again with a longer window where somebody got nothing done, as on a machine that is busy.
+func runLongEnough(t *testing.T, p suite.Plan) []suite.Sample {
+	for {
+		samples := run(t, p)
+		idle := slices.ContainsFunc(samples, func(x suite.Sample) bool { return x.Error == "" && x.Result.TotalRequests == 0 && x.Result.Bytes == 0 })
+		if !idle || p.Window > time.Second {
+			return samples
+		}
+		p.Window *= 8
+	}
+}
+
 func openFiles(t *testing.T) int {
 	d, err := os.ReadDir("/proc/self/fd")
 	require.NoError(t, err)
@@ -77,7 +90,7 @@ func TestEveryScenario(t *testing.T) {
 			who, err := p.Runs(p.Cells[0])
 			require.NoError(t, err)
 			require.Len(t, who, len(s.Contestants), "everybody listed can play the role")
-			for _, x := range run(t, p) {
+			for _, x := range runLongEnough(t, p) {
 				c, err := contestant.Find(x.Contestant)
 				require.NoError(t, err)
 				switch {
@@ -126,7 +139,7 @@ func TestEveryOwnRole(t *testing.T) {
 				require.Contains(t, byRole, r)
 				cells = append(cells, tinyCell(t, byRole[r], suite.Free))
 			}
-			for _, x := range run(t, tiny(t, cells, c.Name)) {
+			for _, x := range runLongEnough(t, tiny(t, cells, c.Name)) {
 				if strings.Contains(x.Error, "not permitted") {
 					t.Skip(x.Error)
 				}

@@ -2,7 +2,8 @@
 // released exactly once.
 //
 // Group holds equal buffers that receive operations fill: the kernel through a provided-buffer ring (6.0 or later),
-// a reactor by taking one at a time. Pool holds slabs in size classes for everything else: writes, files, frames.
+// a reactor by taking one at a time. Pool holds slabs in size classes for everything else: writes, files, frames; with
+// PoolConfig.Fixed in memory that rings can register.
 // Quota bounds what one owner, a connection say, may hold of either. Wrap passes ordinary heap memory off as a lease.
 //
 // Who may call from where: Attach, Detach, Filled, Take, Put, Grow and Starve of a Group belong to the goroutine that

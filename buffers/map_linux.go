@@ -15,6 +15,9 @@ func sysMap(n int) ([]byte, error) {
 	return mem, nil
 }
 
+// wantHuge asks for huge pages in mem. The error is of no account: without them it has ordinary ones.
+func wantHuge(mem []byte) { _ = unix.Madvise(mem, unix.MADV_HUGEPAGE) }
+
 // sysUnmap ends mem, which must be exactly what sysMap returned.
 func sysUnmap(mem []byte) {
 	if err := unix.Munmap(mem); err != nil {

@@ -16,6 +16,13 @@ type PoolConfig struct {
 	// MaxSlab is the size of the largest slab in bytes, a power of two: default 1 MiB, or the largest power of two
 	// within MaxBytes if that is less; 512 bytes to 1 GiB.
 	MaxSlab int
+	// Fixed makes memory that rings can register once instead of pinning it for each operation: in one stretch, of huge
+	// pages where the system has them, in chunks of FixedChunk (2 MiB). It is not given back to the system before Close. MaxBytes
+	// is then rounded up to whole chunks, by default 16 MiB, and MaxSlab is at most a chunk.
+	Fixed bool
+	// SmallPages leaves huge pages out of Fixed. Sends without a copy need that: the kernel charges to the socket how far into its page the
+	// memory lies.
+	SmallPages bool
 }
 
 const (
@@ -23,6 +30,7 @@ const (
 	topSlab      = 1 << 30
 	defaultSlab  = 1 << 20
 	defaultBytes = 64 << 20
+	defaultFixed = 16 << 20
 	topBytes     = 1 << (30 + 10*(^uint(0)>>63))
 )
 
@@ -34,6 +42,9 @@ func (c PoolConfig) checked() (PoolConfig, error) {
 	}
 	if c.MaxBytes == 0 {
 		c.MaxBytes = max(defaultBytes, c.MaxSlab)
+		if c.Fixed {
+			c.MaxBytes = defaultFixed
+		}
 	}
 	if c.MaxBytes < max(page, c.MaxSlab) || c.MaxBytes > topBytes {
 		return c, fmt.Errorf("buffers: PoolConfig.MaxBytes is %d; give %d (a page and MaxSlab) to %d bytes, or 0 for %d",
@@ -41,6 +52,12 @@ func (c PoolConfig) checked() (PoolConfig, error) {
 	}
 	if c.MaxSlab == 0 {
 		c.MaxSlab = min(defaultSlab, 1<<(bits.Len(uint(c.MaxBytes))-1))
+	}
+	if c.Fixed {
+		if c.MaxSlab > FixedChunk {
+			return c, fmt.Errorf("buffers: PoolConfig.MaxSlab is %d; give at most %d bytes with Fixed", c.MaxSlab, FixedChunk)
+		}
+		c.MaxBytes = (c.MaxBytes + FixedChunk - 1) &^ (FixedChunk - 1)
 	}
 	return c, nil
 }
@@ -50,6 +67,8 @@ func (c PoolConfig) checked() (PoolConfig, error) {
 // lock have a pool each.
 type Pool struct {
 	maxBytes, maxSlab int
+	fixed, small      bool
+	arena             atomic.Pointer[arena] // of a fixed pool, once it is mapped
 	doubles           atomic.Uint64
 
 	mu      sync.Mutex
@@ -64,7 +83,7 @@ func NewPool(c PoolConfig) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{maxBytes: c.MaxBytes, maxSlab: c.MaxSlab, classes: make([]class, classOf(c.MaxSlab)+1)}
+	p := &Pool{maxBytes: c.MaxBytes, maxSlab: c.MaxSlab, fixed: c.Fixed, small: c.SmallPages, classes: make([]class, classOf(c.MaxSlab)+1)}
 	for i := range p.classes {
 		p.classes[i].slab = minSlab << i
 	}
@@ -130,7 +149,7 @@ func (p *Pool) grow(c *class) error {
 		}
 	}
 	if err := newSpan(p, c, size); err != nil {
-		return fmt.Errorf("buffers: map %d bytes: %w", size, err)
+		return fmt.Errorf("buffers: map %d bytes for leases: %w", size, err)
 	}
 	p.stats.MappedBytes += size
 	return nil
@@ -167,10 +186,12 @@ func (p *Pool) put(s *span, r *record) {
 	s.giveBack(r)
 	if p.closed && s.idle() {
 		p.unmap(s)
+		p.endArena()
 	}
 }
 
-// Trim unmaps the memory that no lease holds back, and returns how many bytes that was. Any goroutine.
+// Trim unmaps the memory that no lease holds back, and returns how many bytes that was; a fixed pool keeps the memory for
+// slabs of other sizes. Any goroutine.
 func (p *Pool) Trim() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -187,6 +208,7 @@ func (p *Pool) Close() error {
 	defer p.mu.Unlock()
 	p.closed = true
 	p.reclaim(p.maxBytes + 1)
+	p.endArena()
 	if p.stats.Out == 0 {
 		return nil
 	}

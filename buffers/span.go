@@ -42,7 +42,7 @@ func spanSize(slab, budget int) int {
 
 // newSpan maps a span of size bytes for c and puts it on c's list.
 func newSpan(p *Pool, c *class, size int) error {
-	mem, err := mapMemory(size)
+	mem, err := p.mapSpan(size)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (s *span) unmap() {
 		s.records[i].mem = nil
 	}
 	forget(s.records)
-	unmapMemory(s.mem)
+	s.pool.unmapSpan(s.mem)
 	s.mem = nil
 }
 

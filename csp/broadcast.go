@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/internal/waitq"
 )
 
@@ -61,6 +62,7 @@ type Broadcast[T any] struct {
 	senders   waitq.List[slot[T]]
 	wait      watchers // receivers
 	closed    bool
+	ops       uint32 // sends that did not wait
 }
 
 // NewBroadcast makes a Broadcast. It panics when a value of c is out of its limits.
@@ -111,7 +113,7 @@ func (b *Broadcast[T]) SendContext(ctx context.Context, v T) error {
 	b.mu.Lock()
 	if b.closed || b.room() && b.senders.Empty() {
 		err := b.put(v)
-		b.mu.Unlock()
+		b.leave()
 		return err
 	}
 	n := b.senders.Take()
@@ -132,11 +134,22 @@ func (b *Broadcast[T]) SendContext(ctx context.Context, v T) error {
 // TrySend is SendContext that returns ErrWouldBlock instead of waiting.
 func (b *Broadcast[T]) TrySend(v T) error {
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	err := ErrWouldBlock
 	if b.closed || b.room() && b.senders.Empty() {
-		return b.put(v)
+		err = b.put(v)
 	}
-	return ErrWouldBlock
+	b.leave()
+	return err
+}
+
+// leave releases mu after a send that did not wait, and lets others run now and then.
+func (b *Broadcast[T]) leave() {
+	b.ops++
+	spent := b.ops%checkpointEvery == 0
+	b.mu.Unlock()
+	if spent {
+		executor.Checkpoint(checkpointEvery)
+	}
 }
 
 // Close lets receivers get what was sent before, and then the end. A second Close changes nothing.

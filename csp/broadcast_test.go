@@ -7,20 +7,22 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 // Every receiver gets every value in order when senders wait for the slowest.
 func TestBroadcastBlock(t *testing.T) {
 	for _, size := range []int{1, 7} {
-		worlds(t, func(w *world) {
+		worldtest.Each(t, func(w *worldtest.World) {
 			const senders, receivers = 3, 4
-			n := scale(90_000) / senders
+			n := worldtest.Scale(90_000) / senders
 			b := NewBroadcast[[2]int](BroadcastConfig{Capacity: size})
 			var left atomic.Int32
 			left.Store(senders)
 			for range receivers {
 				r := b.Subscribe()
-				w.spawn(func() {
+				w.Spawn(func() {
 					defer r.Close()
 					var last [senders]int
 					count := 0
@@ -38,7 +40,7 @@ func TestBroadcastBlock(t *testing.T) {
 				})
 			}
 			for s := range senders {
-				w.spawn(func() {
+				w.Spawn(func() {
 					for i := range n {
 						b.Send([2]int{s, i + 1})
 					}
@@ -47,7 +49,7 @@ func TestBroadcastBlock(t *testing.T) {
 					}
 				})
 			}
-			w.wait()
+			w.Wait()
 			require.Zero(w, b.Receivers())
 		})
 	}
@@ -55,7 +57,7 @@ func TestBroadcastBlock(t *testing.T) {
 
 // A receiver that does not receive holds senders up, with no more than the capacity, until it does or is closed.
 func TestBroadcastBound(t *testing.T) {
-	worlds(t, func(w *world) {
+	worldtest.Each(t, func(w *worldtest.World) {
 		b := NewBroadcast[int](BroadcastConfig{Capacity: 2})
 		slow, fast := b.Subscribe(), b.Subscribe()
 		require.NoError(w, b.TrySend(0))
@@ -67,17 +69,17 @@ func TestBroadcastBound(t *testing.T) {
 		require.ErrorIs(w, b.TrySend(2), ErrWouldBlock)
 		require.Equal(w, 2, slow.Len())
 		ctx, cancel := context.WithCancel(context.Background())
-		w.spawn(func() {
+		w.Spawn(func() {
 			if err := b.SendContext(ctx, 99); err != context.Canceled {
 				w.Error(err)
 			}
 		})
-		until(w, func() bool { return b.sendersWaiting() == 1 }, "the sender to wait")
+		worldtest.Until(w, func() bool { return b.sendersWaiting() == 1 }, "the sender to wait")
 		cancel()
-		w.wait()
+		w.Wait()
 		for i := range 3 {
-			w.spawn(func() { b.Send(2 + i) })
-			until(w, func() bool { return b.sendersWaiting() == i+1 }, "the sender to wait")
+			w.Spawn(func() { b.Send(2 + i) })
+			worldtest.Until(w, func() bool { return b.sendersWaiting() == i+1 }, "the sender to wait")
 		}
 		v, ok := slow.Recv()
 		require.True(w, ok)
@@ -92,7 +94,7 @@ func TestBroadcastBound(t *testing.T) {
 			require.True(w, ok)
 			require.Equal(w, 2+i, v)
 		}
-		w.wait()
+		w.Wait()
 		fast.Close()
 		for range 10 {
 			require.NoError(w, b.TrySend(0), "without receivers nobody is waited for")
@@ -151,12 +153,12 @@ func TestBroadcastLag(t *testing.T) {
 // With dropping, what a receiver gets and what it is told it missed is together what was sent.
 func TestBroadcastCounts(t *testing.T) {
 	for _, lag := range []Lag{LagDropOldest, LagFail} {
-		worlds(t, func(w *world) {
-			n := scale(100_000)
+		worldtest.Each(t, func(w *worldtest.World) {
+			n := worldtest.Scale(100_000)
 			b := NewBroadcast[int](BroadcastConfig{Capacity: 8, Lag: lag})
 			for range 3 {
 				r := b.Subscribe()
-				w.spawn(func() {
+				w.Spawn(func() {
 					last, got, missed := -1, 0, 0
 					for {
 						v, err := r.RecvContext(context.Background())
@@ -182,7 +184,7 @@ func TestBroadcastCounts(t *testing.T) {
 					}
 				})
 			}
-			w.spawn(func() {
+			w.Spawn(func() {
 				for i := range n {
 					b.Send(i)
 				}
@@ -193,12 +195,12 @@ func TestBroadcastCounts(t *testing.T) {
 }
 
 func TestWatch(t *testing.T) {
-	worlds(t, func(w *world) {
-		n := scale(100_000)
+	worldtest.Each(t, func(w *worldtest.World) {
+		n := worldtest.Scale(100_000)
 		x := NewWatch(0)
 		for range 3 {
 			r := x.Subscribe()
-			w.spawn(func() {
+			w.Spawn(func() {
 				last := -1
 				for v := range r.Range() {
 					if v <= last {
@@ -211,7 +213,7 @@ func TestWatch(t *testing.T) {
 				}
 			})
 		}
-		w.spawn(func() {
+		w.Spawn(func() {
 			for range n {
 				if err := x.Update(func(v int) int { return v + 1 }); err != nil {
 					w.Error(err)
@@ -219,7 +221,7 @@ func TestWatch(t *testing.T) {
 			}
 			x.Close()
 		})
-		w.wait()
+		w.Wait()
 		require.Equal(w, n, x.Get())
 		require.ErrorIs(w, x.Set(1), ErrClosed)
 		r := x.Subscribe()
@@ -237,12 +239,12 @@ func TestWatch(t *testing.T) {
 }
 
 func TestOneshot(t *testing.T) {
-	worlds(t, func(w *world) {
-		for range scale(20_000) {
+	worldtest.Each(t, func(w *worldtest.World) {
+		for range worldtest.Scale(20_000) {
 			var o Oneshot[int]
 			var got, ends atomic.Int32
 			for range 2 {
-				w.spawn(func() {
+				w.Spawn(func() {
 					if v, ok := o.Recv(); ok {
 						got.Add(int32(v))
 					} else {
@@ -250,13 +252,13 @@ func TestOneshot(t *testing.T) {
 					}
 				})
 			}
-			w.spawn(func() {
+			w.Spawn(func() {
 				defer o.Close()
 				if err := o.Send(5); err != nil {
 					w.Error(err)
 				}
 			})
-			w.wait()
+			w.Wait()
 			if got.Load() != 5 || ends.Load() != 1 {
 				w.Fatalf("%d received, %d ends", got.Load(), ends.Load())
 			}
@@ -264,28 +266,28 @@ func TestOneshot(t *testing.T) {
 		var o Oneshot[int]
 		_, err := o.TryRecv()
 		require.ErrorIs(w, err, ErrWouldBlock)
-		w.spawn(func() {
+		w.Spawn(func() {
 			if _, ok := o.Recv(); ok {
 				w.Error("received from a closed one")
 			}
 		})
 		o.Close()
-		w.wait()
+		w.Wait()
 		require.ErrorIs(w, o.Send(1), ErrClosed)
 	})
 }
 
 // Select takes from everything that brings something, also when it has to wait.
 func TestSelectSources(t *testing.T) {
-	worlds(t, func(w *world) {
+	worldtest.Each(t, func(w *worldtest.World) {
 		b, x, c := NewBroadcast[int](BroadcastConfig{}), NewWatch("-"), New[int](0)
 		var o Oneshot[bool]
 		r, s := b.Subscribe(), x.Subscribe()
 		_, err := s.TryNext()
 		require.NoError(w, err)
-		n := scale(20_000)
+		n := worldtest.Scale(20_000)
 		back := New[int](0)
-		w.spawn(func() {
+		w.Spawn(func() {
 			defer back.Close()
 			i, v, str, flag := new(int), new(int), new(string), new(bool)
 			for k := range 3 * n {
@@ -303,7 +305,7 @@ func TestSelectSources(t *testing.T) {
 				w.Errorf("the closed broadcast: %d, %v", i, err)
 			}
 		})
-		w.spawn(func() {
+		w.Spawn(func() {
 			for range n {
 				c.Send(1)
 				back.Recv()
@@ -319,20 +321,20 @@ func TestSelectSources(t *testing.T) {
 }
 
 func TestBroadcastAllocs(t *testing.T) {
-	if raceEnabled {
+	if worldtest.Race {
 		t.Skip("the race detector allocates")
 	}
-	worlds(t, func(w *world) {
-		if w.workers != 1 {
+	worldtest.Each(t, func(w *worldtest.World) {
+		if w.Workers != 1 {
 			return
 		}
 		b := NewBroadcast[int](BroadcastConfig{Capacity: 1})
 		r := b.Subscribe()
-		w.spawn(func() {
+		w.Spawn(func() {
 			for range r.Range() {
 			}
 		})
-		w.spawn(func() {
+		w.Spawn(func() {
 			if n := testing.AllocsPerRun(1000, func() { b.Send(1) }); n != 0 {
 				w.Errorf("%v allocations", n)
 			}

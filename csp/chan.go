@@ -83,8 +83,7 @@ func (c *Chan[T]) Send(v T) {
 		c.leave(waker{})
 		return
 	}
-	c.mu.Unlock()
-	if c.SendContext(context.Background(), v) != nil {
+	if c.send(context.Background(), v) != nil {
 		panic("csp: send on a closed channel")
 	}
 }
@@ -96,6 +95,11 @@ func (c *Chan[T]) SendContext(ctx context.Context, v T) error {
 		return context.Cause(ctx)
 	}
 	c.mu.Lock()
+	return c.send(ctx, v)
+}
+
+// send is SendContext with mu held, which it releases.
+func (c *Chan[T]) send(ctx context.Context, v T) error {
 	done, w, err := c.trySend(&v)
 	if done {
 		c.leave(w)
@@ -132,7 +136,8 @@ func (c *Chan[T]) TrySend(v T) error {
 
 // Recv receives the oldest value, and waits while there is none. It reports false when the channel is closed and empty.
 func (c *Chan[T]) Recv() (T, bool) {
-	v, err := c.RecvContext(context.Background())
+	c.mu.Lock()
+	v, err := c.recv(context.Background())
 	return v, err == nil
 }
 
@@ -143,6 +148,11 @@ func (c *Chan[T]) RecvContext(ctx context.Context) (v T, err error) {
 		return v, context.Cause(ctx)
 	}
 	c.mu.Lock()
+	return c.recv(ctx)
+}
+
+// recv is RecvContext with mu held, which it releases.
+func (c *Chan[T]) recv(ctx context.Context) (v T, err error) {
 	done, w, err := c.tryRecv(&v)
 	if done {
 		c.leave(w)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 func (c *Chan[T]) waitingSenders() (n int)   { return c.waiting(true) }
@@ -26,16 +28,16 @@ func (c *Chan[T]) waiting(send bool) (n int) {
 // Values come in order, once, and after Close the rest and then the end.
 func TestChanInOrder(t *testing.T) {
 	for _, size := range []int{0, 1, 3, 64} {
-		worlds(t, func(w *world) {
-			n := scale(20_000)
+		worldtest.Each(t, func(w *worldtest.World) {
+			n := worldtest.Scale(20_000)
 			c := New[int](size)
-			w.spawn(func() {
+			w.Spawn(func() {
 				for i := range n {
 					c.Send(i)
 				}
 				c.Close()
 			})
-			w.spawn(func() {
+			w.Spawn(func() {
 				want := 0
 				for v := range c.Range() {
 					if v != want {
@@ -55,15 +57,15 @@ func TestChanInOrder(t *testing.T) {
 // Many senders and receivers: each value arrives once, and those of one sender in order. A million operations each.
 func TestChanStress(t *testing.T) {
 	for _, size := range []int{0, 1, 100} {
-		worlds(t, func(w *world) {
+		worldtest.Each(t, func(w *worldtest.World) {
 			const senders, receivers = 8, 4
-			n := scale(500_000) / senders
+			n := worldtest.Scale(500_000) / senders
 			c := New[[2]int](size)
 			var left atomic.Int32
 			left.Store(senders)
 			got := make([][][]int, receivers)
 			for s := range senders {
-				w.spawn(func() {
+				w.Spawn(func() {
 					for i := range n {
 						if i%7 == 0 && c.TrySend([2]int{s, i}) == nil {
 							continue
@@ -77,13 +79,13 @@ func TestChanStress(t *testing.T) {
 			}
 			for r := range receivers {
 				got[r] = make([][]int, senders)
-				w.spawn(func() {
+				w.Spawn(func() {
 					for v := range c.Range() {
 						got[r][v[0]] = append(got[r][v[0]], v[1])
 					}
 				})
 			}
-			w.wait()
+			w.Wait()
 			for s := range senders {
 				seen := make([]bool, n)
 				for r := range receivers {
@@ -137,16 +139,16 @@ func TestChanClose(t *testing.T) {
 
 // Close ends everybody who waits: receivers get the end, senders panic or get ErrClosed, and their values are gone.
 func TestChanCloseWakesAll(t *testing.T) {
-	worlds(t, func(w *world) {
+	worldtest.Each(t, func(w *worldtest.World) {
 		c, d := New[int](0), New[int](0)
 		var ends, panics, errs atomic.Int32
 		for range 3 {
-			w.spawn(func() {
+			w.Spawn(func() {
 				if _, ok := c.Recv(); !ok {
 					ends.Add(1)
 				}
 			})
-			w.spawn(func() {
+			w.Spawn(func() {
 				defer func() {
 					if recover() != nil {
 						panics.Add(1)
@@ -154,16 +156,16 @@ func TestChanCloseWakesAll(t *testing.T) {
 				}()
 				d.Send(1)
 			})
-			w.spawn(func() {
+			w.Spawn(func() {
 				if errors.Is(d.SendContext(context.Background(), 1), ErrClosed) {
 					errs.Add(1)
 				}
 			})
 		}
-		until(w, func() bool { return c.waitingReceivers() == 3 && d.waitingSenders() == 6 }, "all to wait")
+		worldtest.Until(w, func() bool { return c.waitingReceivers() == 3 && d.waitingSenders() == 6 }, "all to wait")
 		c.Close()
 		d.Close()
-		w.wait()
+		w.Wait()
 		require.EqualValues(w, 3, ends.Load())
 		require.EqualValues(w, 3, panics.Load())
 		require.EqualValues(w, 3, errs.Load())
@@ -173,16 +175,16 @@ func TestChanCloseWakesAll(t *testing.T) {
 // A value is either received or its sender is told that it was not sent, whenever the contexts end.
 func TestChanCancelLosesNothing(t *testing.T) {
 	for _, size := range []int{0, 2} {
-		worlds(t, func(w *world) {
+		worldtest.Each(t, func(w *worldtest.World) {
 			const parties = 4
-			n := scale(4_000) / parties
+			n := worldtest.Scale(4_000) / parties
 			c := New[int](size)
 			var sent, received sync.Map
 			var nSent, nReceived atomic.Int64
 			var left atomic.Int32
 			left.Store(parties)
 			for p := range parties {
-				w.spawn(func() {
+				w.Spawn(func() {
 					for i := range n {
 						ctx, cancel := context.WithCancel(context.Background())
 						if i%2 == 0 {
@@ -200,7 +202,7 @@ func TestChanCancelLosesNothing(t *testing.T) {
 						c.Close()
 					}
 				})
-				w.spawn(func() {
+				w.Spawn(func() {
 					for i := 0; ; i++ {
 						ctx, cancel := context.WithCancel(context.Background())
 						if i%2 == 0 {
@@ -218,7 +220,7 @@ func TestChanCancelLosesNothing(t *testing.T) {
 					}
 				})
 			}
-			w.wait()
+			w.Wait()
 			require.Equal(w, nSent.Load(), nReceived.Load())
 			sent.Range(func(k, _ any) bool {
 				_, ok := received.Load(k)
@@ -231,12 +233,12 @@ func TestChanCancelLosesNothing(t *testing.T) {
 
 // Waiting parties are served in the order of coming, and nobody overtakes them.
 func TestChanFIFO(t *testing.T) {
-	worlds(t, func(w *world) {
+	worldtest.Each(t, func(w *worldtest.World) {
 		c := New[int](1)
 		c.Send(-1)
 		for i := range 5 {
-			w.spawn(func() { c.Send(i) })
-			until(w, func() bool { return c.waitingSenders() == i+1 }, "the sender to wait")
+			w.Spawn(func() { c.Send(i) })
+			worldtest.Until(w, func() bool { return c.waitingSenders() == i+1 }, "the sender to wait")
 		}
 		require.ErrorIs(w, c.TrySend(99), ErrWouldBlock)
 		for want := -1; want < 5; want++ {
@@ -248,20 +250,20 @@ func TestChanFIFO(t *testing.T) {
 }
 
 func TestChanAllocs(t *testing.T) {
-	if raceEnabled {
+	if worldtest.Race {
 		t.Skip("the race detector allocates")
 	}
-	worlds(t, func(w *world) {
-		if w.workers != 1 {
+	worldtest.Each(t, func(w *worldtest.World) {
+		if w.Workers != 1 {
 			return
 		}
 		x, y := New[int](0), New[int](0)
-		w.spawn(func() {
+		w.Spawn(func() {
 			for v := range x.Range() {
 				y.Send(v)
 			}
 		})
-		w.spawn(func() {
+		w.Spawn(func() {
 			defer x.Close()
 			if n := testing.AllocsPerRun(1000, func() { x.Send(1); y.Recv() }); n != 0 {
 				w.Errorf("%v allocations per round", n)

@@ -13,7 +13,8 @@ import (
 )
 
 // FromConn makes a channel of the frames that conn brings, read by a child of s. It is closed at the end of the stream,
-// at an error, which is the child's and so cancels s, and when s is cancelled. conn itself stays open.
+// at an error, which is the child's and so cancels s, and when s is cancelled; a read deadline of
+// conn is taken off then. conn itself stays open.
 //
 // Backpressure: at most capacity frames and one more are held. When nobody receives, conn is not read, and the peer is
 // slowed down by TCP.
@@ -24,8 +25,7 @@ func FromConn(s *executor.Scope, conn net.Conn, f Framing, capacity int) (*Chan[
 	out := New[[]byte](capacity)
 	err := s.GoAs(childFor(conn), func(ctx context.Context) error {
 		defer out.Close()
-		stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(past) })
-		defer stop()
+		defer interrupt(ctx, conn.SetReadDeadline)()
 		for r := bufio.NewReader(conn); ; {
 			frame, err := f.ReadFrame(r)
 			if err == nil {
@@ -48,8 +48,8 @@ func FromConn(s *executor.Scope, conn net.Conn, f Framing, capacity int) (*Chan[
 
 // ToConn makes a channel whose frames are written to conn by a child of s. Close it to say that there are no more; what
 // was sent before is written. At an error, which is the child's and so cancels s, and when s is cancelled it is closed
-// from this side: use SendContext or TrySend, which tell that by ErrClosed. Close may be called all the same. conn itself
-// stays open.
+// from this side: use SendContext or TrySend, which tell that by ErrClosed. Close may be called all the same. A write
+// deadline of conn is taken off when s is cancelled. conn itself stays open.
 //
 // Backpressure: at most capacity frames are held, besides one and the buffer that is being written. Frames that are there
 // at the same time are written together.
@@ -60,8 +60,7 @@ func ToConn(s *executor.Scope, conn net.Conn, f Framing, capacity int) (*Chan[[]
 	in := New[[]byte](capacity)
 	err := s.GoAs(childFor(conn), func(ctx context.Context) error {
 		defer in.shut()
-		stop := context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(past) })
-		defer stop()
+		defer interrupt(ctx, conn.SetWriteDeadline)()
 		err := writeFrames(ctx, bufio.NewWriter(conn), f, in)
 		if ctx.Err() != nil {
 			return nil
@@ -92,6 +91,21 @@ func writeFrames(ctx context.Context, w *bufio.Writer, f Framing, in *Chan[[]byt
 		}
 		if err := f.WriteFrame(w, frame); err != nil {
 			return err
+		}
+	}
+}
+
+// interrupt sets a deadline that has passed when ctx ends, until release is called, which takes it back.
+func interrupt(ctx context.Context, set func(time.Time) error) (release func()) {
+	var done Oneshot[struct{}]
+	stop := context.AfterFunc(ctx, func() {
+		_ = set(past)
+		done.Close()
+	})
+	return func() {
+		if !stop() {
+			done.Recv()
+			_ = set(time.Time{})
 		}
 	}
 }

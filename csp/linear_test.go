@@ -2,6 +2,7 @@ package csp
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 // What a party does, and what it saw.
@@ -32,6 +35,7 @@ const (
 	opTryRecv
 	opClose
 	opKinds
+	opExchange // of a rendezvous: see exchanges
 )
 
 // chanState is a channel in the eyes of a sequential caller.
@@ -66,6 +70,8 @@ func chanModel(size int) porcupine.Model {
 					return o.err == ErrClosed, s
 				}
 				return o.err == ErrWouldBlock, s
+			case opExchange:
+				return !s.closed, s
 			}
 			if s.closed {
 				return o.err == ErrClosed, s
@@ -113,17 +119,66 @@ func perform(c *Chan[byte], in input) (out output) {
 	return out
 }
 
+// exchanges makes one operation of each send over a rendezvous and the receive that got its value. They happen in the same
+// moment, so that is within both: there must be such a moment, and exactly one partner for each. What is left are closes and
+// operations that failed. One that would have had to wait says nothing, as nobody can see from outside who waits.
+func exchanges(history []porcupine.Operation) (joined []porcupine.Operation, err error) {
+	sent := map[byte]porcupine.Operation{}
+	var received []porcupine.Operation
+	for _, o := range history {
+		in, out := o.Input.(input), o.Output.(output)
+		switch {
+		case out.err != nil || in.kind == opClose:
+			joined = append(joined, o)
+		case in.kind == opSend || in.kind == opTrySend:
+			sent[in.v] = o // values are unique
+		default:
+			received = append(received, o)
+		}
+	}
+	for _, r := range received {
+		v := r.Output.(output).v
+		s, ok := sent[v]
+		if !ok {
+			return nil, fmt.Errorf("%d was received and not sent, or received twice", v)
+		}
+		delete(sent, v)
+		x := porcupine.Operation{ClientId: r.ClientId, Input: input{opExchange, v}, Output: output{},
+			Call: max(r.Call, s.Call), Return: min(r.Return, s.Return)}
+		if x.Call > x.Return {
+			return nil, fmt.Errorf("the send of %d and its receive are not at the same time", v)
+		}
+		joined = append(joined, x)
+	}
+	if len(sent) > 0 {
+		return nil, fmt.Errorf("sent and not received: %v", sent)
+	}
+	return joined, nil
+}
+
+// linearizable checks a history of a channel of the given size.
+func linearizable(size int, history []porcupine.Operation) bool {
+	if size == 0 {
+		joined, err := exchanges(history)
+		if err != nil {
+			return false
+		}
+		history = joined
+	}
+	return porcupine.CheckOperations(chanModel(size), history)
+}
+
 // Histories of concurrent operations can be put into an order that a sequential channel would have produced.
 func TestChanLinearizable(t *testing.T) {
-	for _, size := range []int{1, 3} {
-		worlds(t, func(w *world) {
-			for range scale(2000) {
+	for _, size := range []int{0, 1, 3} {
+		worldtest.Each(t, func(w *worldtest.World) {
+			for range worldtest.Scale(2000) {
 				c := New[byte](size)
 				var clock atomic.Int64
 				var mu sync.Mutex
 				var history []porcupine.Operation
 				for p := range 4 {
-					w.spawn(func() {
+					w.Spawn(func() {
 						for i := range 6 {
 							in := input{opKind(rand.IntN(int(opKinds))), byte(1 + p*6 + i)}
 							if in.kind == opClose && rand.IntN(4) > 0 {
@@ -138,8 +193,8 @@ func TestChanLinearizable(t *testing.T) {
 						}
 					})
 				}
-				w.wait()
-				if !porcupine.CheckOperations(chanModel(size), history) {
+				w.Wait()
+				if !linearizable(size, history) {
 					w.Fatalf("not linearizable: %+v", history)
 				}
 			}
@@ -158,6 +213,21 @@ func TestChanModelNotices(t *testing.T) {
 		{op(opSend, 1, 0, nil, 1), op(opSend, 2, 0, nil, 2), op(opRecv, 0, 2, nil, 3)},
 		{op(opClose, 0, 0, nil, 1), op(opSend, 2, 0, nil, 2)},
 	} {
-		require.False(t, porcupine.CheckOperations(chanModel(2), h))
+		require.False(t, linearizable(2, h))
+	}
+	span := func(kind opKind, v, got byte, err error, from, to int64) porcupine.Operation {
+		return porcupine.Operation{Input: input{kind, v}, Output: output{got, err}, Call: from, Return: to}
+	}
+	require.True(t, linearizable(0, []porcupine.Operation{span(opSend, 1, 0, nil, 1, 3), span(opRecv, 0, 1, nil, 2, 4)}))
+	for name, h := range map[string][]porcupine.Operation{
+		"returned before it was received": {span(opSend, 1, 0, nil, 1, 2), span(opRecv, 0, 1, nil, 3, 4)},
+		"received before it was sent":     {span(opRecv, 0, 1, nil, 1, 2), span(opSend, 1, 0, nil, 3, 4)},
+		"never received":                  {span(opSend, 1, 0, nil, 1, 2)},
+		"received twice":                  {span(opSend, 1, 0, nil, 1, 4), span(opRecv, 0, 1, nil, 2, 3), span(opRecv, 0, 1, nil, 2, 3)},
+		"sent after the close":            {span(opClose, 0, 0, nil, 1, 2), span(opSend, 1, 0, nil, 3, 5), span(opRecv, 0, 1, nil, 4, 6)},
+		"closed twice":                    {span(opClose, 0, 0, nil, 1, 2), span(opClose, 0, 0, nil, 3, 4)},
+		"refused before the close":        {span(opTrySend, 1, 0, ErrClosed, 1, 2), span(opClose, 0, 0, nil, 3, 4)},
+	} {
+		require.False(t, linearizable(0, h), name)
 	}
 }

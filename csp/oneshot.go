@@ -39,6 +39,9 @@ func (o *Oneshot[T]) Send(v T) error {
 	return nil
 }
 
+// spend tells of the receive, and of the send with it: it has no use for a counter.
+func (o *Oneshot[T]) spend() { executor.Checkpoint(2) }
+
 // Close tells the receiver that no value will come. After Send it changes nothing, and may be deferred.
 func (o *Oneshot[T]) Close() {
 	o.mu.Lock()

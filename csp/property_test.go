@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 // party is a send or a receive that the model knows of.
@@ -47,7 +48,7 @@ func (m *model) start(f func(ctx context.Context, p *party)) *party {
 func (m *model) finished(t *rapid.T, p *party, v int, err error) {
 	select {
 	case <-p.done:
-	case <-time.After(hang):
+	case <-time.After(worldtest.Hang):
 		t.Fatal("a party that should have finished waits")
 	}
 	p.cancel()
@@ -58,7 +59,7 @@ func (m *model) finished(t *rapid.T, p *party, v int, err error) {
 
 // settle waits until as many parties wait as the model says. That none of them has finished follows from the counts.
 func (m *model) settle(t *rapid.T) {
-	for end := time.Now().Add(hang); m.c.waitingSenders() != len(m.senders) || m.c.waitingReceivers() != len(m.receivers); {
+	for end := time.Now().Add(worldtest.Hang); m.c.waitingSenders() != len(m.senders) || m.c.waitingReceivers() != len(m.receivers); {
 		if time.Now().After(end) {
 			t.Fatalf("%d senders and %d receivers wait, not %d and %d", m.c.waitingSenders(), m.c.waitingReceivers(),
 				len(m.senders), len(m.receivers))

@@ -15,6 +15,7 @@ type Receiver[T any] struct {
 	cursor uint64
 	missed uint64
 	gone   bool
+	turns
 }
 
 // Recv receives the next value, and waits for it. It reports false when the Broadcast is closed and everything was

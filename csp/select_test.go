@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 func TestSelectReady(t *testing.T) {
@@ -51,8 +52,8 @@ func TestSelectReady(t *testing.T) {
 }
 
 func TestSelectContexts(t *testing.T) {
-	worlds(t, func(w *world) {
-		w.spawn(func() {
+	worldtest.Each(t, func(w *worldtest.World) {
+		w.Spawn(func() {
 			c := New[int](0)
 			x := new(int)
 			gone, cancel := context.WithCancelCause(context.Background())
@@ -94,9 +95,9 @@ func TestSelectContexts(t *testing.T) {
 // Selects on both sides of many channels: every value arrives once, no select commits two cases, none hangs.
 func TestSelectStress(t *testing.T) {
 	for _, size := range []int{0, 1} {
-		worlds(t, func(w *world) {
+		worldtest.Each(t, func(w *worldtest.World) {
 			const channels, parties = 4, 4
-			n := scale(125_000)
+			n := worldtest.Scale(125_000)
 			cs := make([]*Chan[int], channels)
 			for i := range cs {
 				cs[i] = New[int](size)
@@ -105,7 +106,7 @@ func TestSelectStress(t *testing.T) {
 			var sum, want, count, left atomic.Int64
 			left.Store(parties)
 			for p := range parties {
-				w.spawn(func() {
+				w.Spawn(func() {
 					v := new(int)
 					for i := range n {
 						*v = p*n + i
@@ -120,7 +121,7 @@ func TestSelectStress(t *testing.T) {
 						stop.Close()
 					}
 				})
-				w.spawn(func() {
+				w.Spawn(func() {
 					v, none := new(int), new(int)
 					take := func() bool {
 						i, err := SelectPriority(context.Background(), Recv(cs[(p+2)%channels], v), Recv(cs[p], v),
@@ -139,7 +140,7 @@ func TestSelectStress(t *testing.T) {
 					}
 				})
 			}
-			w.wait()
+			w.Wait()
 			require.EqualValues(w, parties*n, count.Load())
 			require.Equal(w, want.Load(), sum.Load())
 		})
@@ -148,15 +149,15 @@ func TestSelectStress(t *testing.T) {
 
 // A Select that sends and receives on the same channels as its peer meets it in one way or the other, and never itself.
 func TestSelectBothWays(t *testing.T) {
-	worlds(t, func(w *world) {
-		n := scale(100_000)
+	worldtest.Each(t, func(w *worldtest.World) {
+		n := worldtest.Scale(100_000)
 		c := New[int](0)
 		var sent, received atomic.Int64
 		var done Chan[int]
 		var left atomic.Int32
 		left.Store(2)
 		for range 2 {
-			w.spawn(func() {
+			w.Spawn(func() {
 				in, out, none := new(int), new(int), new(int)
 				for i := 0; ; i++ {
 					k, err := Select(context.Background(), Send(c, out), Recv(c, in), Recv(&done, none))
@@ -179,7 +180,7 @@ func TestSelectBothWays(t *testing.T) {
 				}
 			})
 		}
-		w.wait()
+		w.Wait()
 		require.Equal(w, sent.Load(), received.Load())
 	})
 }
@@ -248,11 +249,11 @@ func TestShuffle(t *testing.T) {
 // A Select whose wait ends for nothing, because another receiver of a Broadcast was closed, goes on with the time that
 // After has left.
 func TestSelectAfterIsNotBegunAnew(t *testing.T) {
-	worlds(t, func(w *world) {
+	worldtest.Each(t, func(w *worldtest.World) {
 		b := NewBroadcast[int](BroadcastConfig{})
 		r := b.Subscribe()
 		var over atomic.Bool
-		w.spawn(func() {
+		w.Spawn(func() {
 			defer over.Store(true)
 			var x int
 			i, err := Select(context.Background(), r.Case(&x), After(50*time.Millisecond))
@@ -261,7 +262,7 @@ func TestSelectAfterIsNotBegunAnew(t *testing.T) {
 			}
 			r.Close()
 		})
-		w.spawn(func() {
+		w.Spawn(func() {
 			for !over.Load() {
 				b.Subscribe().Close()
 				executor.Sleep(time.Millisecond)

@@ -48,6 +48,17 @@ type bringer[T any] interface {
 	executor.Source
 	// get takes the value, or the error that the source has come to. ok is false when there is neither.
 	get() (v T, ok bool, err error)
+	// spend counts one operation that did not wait. No mutex is held.
+	spend()
+}
+
+// turns counts the operations of one party that did not wait, and lets others run now and then.
+type turns struct{ n uint32 }
+
+func (t *turns) spend() {
+	if t.n++; t.n%checkpointEvery == 0 {
+		executor.Checkpoint(checkpointEvery)
+	}
 }
 
 // await takes what s brings, and waits for it.
@@ -58,6 +69,7 @@ func await[T any](ctx context.Context, s bringer[T]) (T, error) {
 			return zero, context.Cause(ctx)
 		}
 		if v, ok, err := s.get(); ok {
+			s.spend()
 			return v, err
 		}
 		c := choices.Get().(*executor.Choice)
@@ -76,6 +88,7 @@ func await[T any](ctx context.Context, s bringer[T]) (T, error) {
 // tryGet takes what s brings if it is there.
 func tryGet[T any](s bringer[T]) (T, error) {
 	v, ok, err := s.get()
+	s.spend()
 	if !ok {
 		err = ErrWouldBlock
 	}
@@ -85,6 +98,7 @@ func tryGet[T any](s bringer[T]) (T, error) {
 // take is get for a Select, into a *T.
 func take[T any](s bringer[T], into any) (bool, error) {
 	v, ok, err := s.get()
+	s.spend()
 	if ok && err == nil {
 		*into.(*T) = v
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // Watch holds a value of which only the latest matters: a configuration, a state, a progress. NewWatch makes one. All
-// methods are safe from any goroutine or coroutine, and none of them waits.
+// methods are safe from any goroutine or coroutine, and none of them waits (but see executor.Checkpoint).
 type Watch[T any] struct {
 	mu      sync.Mutex
 	v       T
@@ -34,6 +34,12 @@ func (w *Watch[T]) Set(v T) error { return w.Update(func(T) T { return v }) }
 // Update replaces the value by what f makes of it, which nobody can come between. f must be short and must not use w. It
 // returns ErrClosed after Close.
 func (w *Watch[T]) Update(f func(T) T) error {
+	err := w.update(f)
+	executor.Checkpoint(1)
+	return err
+}
+
+func (w *Watch[T]) update(f func(T) T) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -62,6 +68,9 @@ type Watcher[T any] struct {
 	w    *Watch[T]
 	seen uint64
 }
+
+// spend tells at once: a Watcher may live for one value only.
+func (r *Watcher[T]) spend() { executor.Checkpoint(1) }
 
 // Next waits until the value is another than the one it returned last. It returns ErrClosed when the Watch is closed and
 // its last value was seen, and context.Cause(ctx) when ctx ends first.

@@ -52,7 +52,19 @@ func TestPanicIsContained(t *testing.T) {
 	})
 	t.Run("exit hook that panics", func(t *testing.T) {
 		require.NoError(t, w.Start(new(Coroutine), Spawn{Run: func() {}, Exit: func(error) { explode() }}))
-		until(t, func() bool { return reported.Swap(nil) != nil }, "OnPanic")
+		until(t, func() bool { return reported.Load() != nil }, "OnPanic")
+		require.Contains(t, string(reported.Swap(nil).Stack), "explode", "the stack is not that of the panic")
+		call(t, w, func() {})
+	})
+	t.Run("exit hook that panics on a goroutine", func(t *testing.T) {
+		require.NoError(t, w.Start(new(Coroutine), Spawn{Run: func() {}, Exit: func(error) { explode() }, Goroutine: true}))
+		until(t, func() bool { return reported.Load() != nil }, "OnPanic")
+		require.Contains(t, string(reported.Swap(nil).Stack), "explode", "the stack is not that of the panic")
+	})
+	t.Run("exit hook that panics after a Goexit", func(t *testing.T) {
+		require.NoError(t, w.Start(new(Coroutine), Spawn{Run: runtime.Goexit, Exit: func(error) { explode() }}))
+		until(t, func() bool { return reported.Load() != nil }, "OnPanic")
+		require.Contains(t, string(reported.Swap(nil).Stack), "explode", "the stack is not that of the panic")
 	})
 	t.Run("blocked", func(t *testing.T) {
 		release := make(chan struct{})
@@ -66,7 +78,7 @@ func TestPanicIsContained(t *testing.T) {
 		until(t, func() bool { return reported.Swap(nil) != nil }, "OnPanic")
 	})
 	call(t, w, func() { Yield() })
-	require.EqualValues(t, 10, e.Stats().Panics)
+	require.EqualValues(t, 12, e.Stats().Panics)
 }
 
 //go:noinline

@@ -152,8 +152,11 @@ func (co *Coroutine) finish() {
 	co.failed(recover())
 }
 
-// gone is the last thing that co does.
+// gone is the last thing that co does. It contains a panic in the exit hook, here, where its stack can still be seen.
 func (co *Coroutine) gone() {
+	if p := recover(); p != nil {
+		co.home.e.panicked(p, debug.Stack())
+	}
 	co.ended = true
 	if co.runner != nil {
 		co.runner.curG.Store(noG)
@@ -210,7 +213,7 @@ func (w *Worker) carry(co *Coroutine) {
 		defer e.runners.add(-1)
 		defer e.coroutineEnded()
 		defer func() {
-			if p := recover(); p != nil { // in the exit hook
+			if p := recover(); p != nil { // in OnPanic
 				e.panicked(p, debug.Stack())
 			}
 		}()

@@ -44,7 +44,7 @@ func New(c Config) (*Executor, error) {
 		w.timers.next.Store(never)
 		// Until the runner has started nobody acts for the worker.
 		w.runner.Store(&runner{w: w})
-		w.runner.Load().curG.Store(noG)
+		w.runner.Load().own.Store(noG)
 		if w.driver, err = c.NewDriver(w); err != nil {
 			e.closeDrivers()
 			return nil, fmt.Errorf("executor: driver of worker %d: %w", i, err)

@@ -15,12 +15,12 @@ import (
 // settles the task and, unless it was deposed, starts a fresh runner for the worker.
 type runner struct {
 	state atomic.Uint64
-	curG  atomic.Uintptr
+	own   atomic.Uintptr // its goroutine
+	curG  atomic.Uintptr // what acts for it outside the loop state
 	w     *Worker
 
 	// Touched by the goroutine that acts for the runner. The monitor reads co after it has deposed the runner, which
 	// never writes it again.
-	g        uintptr
 	co       *Coroutine // resumed now
 	task     *Task      // run now, when it is not a coroutine's
 	count    uint64     // tasks run, in stateTaskOne
@@ -35,6 +35,7 @@ const yieldEvery = 16
 // startRunner gives w to a new runner. The caller owns w, or has just deposed its runner.
 func (w *Worker) startRunner() {
 	r := &runner{w: w}
+	r.own.Store(noG)
 	r.curG.Store(noG)
 	w.e.runners.add(1)
 	w.runner.Store(r)
@@ -42,10 +43,9 @@ func (w *Worker) startRunner() {
 }
 
 func (r *runner) run() {
-	if r.g = getg(); r.g == 0 {
-		r.g = noG
+	if g := getg(); g != 0 {
+		r.own.Store(g)
 	}
-	r.curG.Store(r.g)
 	defer r.end()
 	r.loop()
 	r.finished = true
@@ -57,6 +57,7 @@ func (r *runner) end() {
 		r.interrupted(recover())
 	}
 	r.curG.Store(noG)
+	r.own.Store(noG)
 	r.w.e.runners.add(-1)
 }
 
@@ -67,10 +68,10 @@ func (r *runner) interrupted(p any) {
 		// Not user code: the state of the worker cannot be trusted. The trace still shows where it happened.
 		panic(p)
 	}
-	r.curG.Store(r.g)
+	r.actItself()
 	switch {
 	case r.co != nil:
-		// Its own deferred functions have told of a Goexit; only a panic in its exit hook comes here.
+		// Its own deferred functions have told of a Goexit and of panics; only one in OnPanic comes here.
 		if p != nil {
 			w.e.panicked(p, debug.Stack())
 		}
@@ -89,6 +90,13 @@ func (r *runner) interrupted(p any) {
 		w.startRunner()
 	} else {
 		unlistDeposed(r)
+	}
+}
+
+// actItself notes that the goroutine of r acts for it, not a coroutine's.
+func (r *runner) actItself() {
+	if g := r.own.Load(); r.curG.Load() != g {
+		r.curG.Store(g)
 	}
 }
 
@@ -234,6 +242,7 @@ func (r *runner) runTask(t *Task) bool {
 		return r.resume(t.co)
 	}
 	r.task = t
+	r.actItself()
 	t.state.Store(taskRunning)
 	r.state.Store(r.count + stateTask)
 	t.run.RunTask(r.w, t)
@@ -260,15 +269,18 @@ func (r *runner) resume(co *Coroutine) bool {
 	}
 	r.co = co
 	co.runner, co.spent = r, 0
-	if s.g != 0 {
+	if s.g == 0 {
+		r.actItself() // until it has told who it is
+	} else if r.curG.Load() != s.g {
 		r.curG.Store(s.g)
 	}
 	r.state.Store(r.count + stateTask)
 	s.next()
-	r.curG.Store(r.g)
 	owner := r.backToLoop()
 	if owner {
 		r.co = nil
+	} else {
+		r.actItself()
 	}
 	if co.ended {
 		r.w.giveStack(s, owner)

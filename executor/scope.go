@@ -74,9 +74,10 @@ type Scope struct {
 	failed    []error // the first, or all with KeepGoing
 	graceOver bool
 	grace     *Alarm
-	closers   []func(context.Context) error
-	places    []*placeWaiter // in Go, for a place below the limit
-	waiting   []*Waiter      // in Wait
+	closers   []func(context.Context) error // from scopeClosing on nothing is added, and only who closes touches it
+	closing   []error                       // what they returned
+	places    []*placeWaiter                // in Go, for a place below the limit
+	waiting   []*Waiter                     // in Wait
 	result    error
 }
 
@@ -381,7 +382,7 @@ func (s *Scope) Own(c io.Closer) error {
 }
 
 // Defer has f called when the scope ends, as Own has c closed. f gets a context that ends after the time of grace and
-// not with the scope's. A panic in f is an error.
+// not with the scope's. A panic in f is an error, and so is a runtime.Goexit, which also ends who called Wait.
 func (s *Scope) Defer(f func(ctx context.Context) error) error {
 	if f == nil {
 		panic("executor: Scope.Defer without a function to call")

@@ -21,10 +21,31 @@ func (s *Scope) Wait() error {
 		s.waitFor(func() bool { return s.phase == scopeEnded })
 		return s.result
 	}
-	closing := s.closeAll()
-	s.waitFor(func() bool { return s.running == 0 })
-	s.end(closing)
+	s.finish()
 	return s.result
+}
+
+// finish closes everything, waits for the children that are left, and ends the scope. A closer that calls runtime.Goexit
+// ends the goroutine or coroutine that is in Wait, but not before the rest was done: others may wait for the end too.
+func (s *Scope) finish() {
+	calling := false
+	defer func() {
+		if calling { // Goexit: panics are contained
+			s.closing = append(s.closing, ErrGoexit)
+			s.finish()
+		}
+	}()
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		f := s.closers[i]
+		s.closers = s.closers[:i]
+		calling = true
+		err := s.runCloser(f)
+		calling = false
+		s.closing = append(s.closing, err)
+	}
+	s.closers = nil
+	s.waitFor(func() bool { return s.running == 0 })
+	s.end(errors.Join(s.closing...))
 }
 
 // waitFor waits until cond, which is asked under mu, holds.
@@ -41,16 +62,6 @@ func (s *Scope) waitFor(cond func() bool) {
 		s.mu.Unlock()
 		w.Wait()
 	}
-}
-
-// closeAll runs what was given to Own and Defer. From scopeClosing on nothing is added.
-func (s *Scope) closeAll() error {
-	var errs []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		errs = append(errs, s.runCloser(s.closers[i]))
-	}
-	s.closers = nil
-	return errors.Join(errs...)
 }
 
 func (s *Scope) runCloser(f func(context.Context) error) error {

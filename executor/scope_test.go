@@ -490,3 +490,44 @@ func TestScopeBadChild(t *testing.T) {
 		require.NoError(t, s.Wait())
 	})
 }
+
+// A function given to Defer that calls runtime.Goexit ends who called Wait, and nobody else: the other functions are called,
+// and others that wait get their answer.
+func TestGoexitInDefer(t *testing.T) {
+	e := start(t, Config{Workers: 1})
+	for _, coroutine := range []bool{false, true} {
+		s, err := NewScope(context.Background(), ScopeConfig{Executor: e})
+		require.NoError(t, err)
+		var order []int
+		var other error
+		waits, answered, gone := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		require.NoError(t, s.Defer(func(context.Context) error { order = append(order, 1); return nil }))
+		require.NoError(t, s.Defer(func(context.Context) error { order = append(order, 2); runtime.Goexit(); return nil }))
+		require.NoError(t, s.Defer(func(context.Context) error {
+			order = append(order, 3)
+			go func() { close(waits); other = s.Wait(); close(answered) }()
+			<-waits
+			return nil
+		}))
+		wait := func() {
+			defer close(gone)
+			_ = s.Wait()
+			t.Error("came back from a Goexit")
+		}
+		if coroutine {
+			require.NoError(t, e.Workers()[0].Go(wait))
+		} else {
+			go wait()
+		}
+		for _, c := range []chan struct{}{gone, answered} {
+			select {
+			case <-c:
+			case <-time.After(hang):
+				t.Fatal("a Wait hangs")
+			}
+		}
+		require.Equal(t, []int{3, 2, 1}, order)
+		require.ErrorIs(t, other, ErrGoexit)
+		require.ErrorIs(t, s.Wait(), ErrGoexit)
+	}
+}

@@ -23,9 +23,12 @@ import (
 // edges out of task are compare-and-swaps, so a hand-over and an Enter, or a hand-over and the end of the task, never
 // both succeed. The rest of the word counts the runner's tasks: the monitor sees by it whether two looks met the same.
 //
-// curG names the goroutine that acts for the runner: its own, or the coroutine's while one is resumed. It must never
-// name a goroutine that has ended, since the runtime uses its record again: a coroutine clears it as the last thing
-// that it does, and so does the runner.
+// Who acts for the runner: in the loop state its own goroutine (own), otherwise the one that curG names: the coroutine's
+// while one is resumed, its own while a Task runs. curG is written before the state is left for task, and is not
+// restored at the end of the task (a store that others can see costs as much as a tenth of a resume): in the loop state it
+// may name a coroutine that meanwhile runs elsewhere, or that has ended, and nobody may ask it. Outside the loop state it
+// must never name a goroutine that has ended, since the runtime uses its record again: a coroutine clears it as the last
+// thing that it does, and so does the runner.
 const (
 	stateLoop    uint64 = iota
 	stateEngine         // one below stateTask: Enter subtracts one, Leave adds it
@@ -46,11 +49,14 @@ type Section struct{ r *runner }
 // then uses a Command or a way that needs no ownership. Sections nest, and in loop state Enter does nothing. A section
 // must be short, must not block, and must not suspend.
 func (w *Worker) Enter() (Section, bool) {
-	r := w.runner.Load()
-	if r.curG.Load() != getg() {
+	r, g := w.runner.Load(), getg()
+	s := r.state.Load()
+	if s&stateMask == stateLoop {
+		return Section{}, r.own.Load() == g
+	}
+	if r.curG.Load() != g {
 		return Section{}, false
 	}
-	s := r.state.Load()
 	switch s & stateMask {
 	case stateTask:
 		if r.state.CompareAndSwap(s, s-1) {
@@ -61,6 +67,15 @@ func (w *Worker) Enter() (Section, bool) {
 		return Section{}, false
 	}
 	return Section{}, true
+}
+
+// actedBy reports whether the goroutine g, the caller's, acts for r. What it reads cannot change while that is so, but for
+// a hand-over, after which it still acts for r.
+func (r *runner) actedBy(g uintptr) bool {
+	if r.state.Load()&stateMask == stateLoop {
+		return r.own.Load() == g
+	}
+	return r.curG.Load() == g
 }
 
 // Leave ends the section. Only the goroutine that entered may call it, once.
@@ -130,25 +145,33 @@ func currentRunner(near *Worker) *runner {
 	}
 	g := getg()
 	if near != nil {
-		if r := near.runner.Load(); r.curG.Load() == g {
+		if r := near.runner.Load(); r.actedBy(g) {
 			return r
 		}
 	}
 	if p := directory.workers.Load(); p != nil {
 		for _, w := range *p {
-			if r := w.runner.Load(); r.curG.Load() == g {
+			if r := w.runner.Load(); r.actedBy(g) {
 				return r
 			}
 		}
 	}
 	if p := directory.deposed.Load(); p != nil {
 		for _, r := range *p {
-			if r.curG.Load() == g {
+			if r.actedBy(g) {
 				return r
 			}
 		}
 	}
 	return nil
+}
+
+// MayWait reports whether the caller may wait: it is on a coroutine or an ordinary goroutine. In a Task, and in a handler of
+// a completion, a command or a timer, waiting would hold the worker up, or never end. near may be nil; it saves a search for
+// a caller that is on that worker.
+func MayWait(near *Worker) bool {
+	r := currentRunner(near)
+	return r == nil || r.co != nil
 }
 
 // Current returns the coroutine that the caller runs on. It is nil on an ordinary goroutine, in callbacks, and on a

@@ -6,7 +6,7 @@ import "iter"
 // starting a coroutine costs, so a worker keeps some that are idle.
 //
 // Owners: while it has a coroutine, whoever may resume that; while it is idle, its worker. It is dead when its function
-// has returned, which only runtime.Goexit in a coroutine, a panic in an exit hook and stop bring about; the first two
+// has returned, which only runtime.Goexit in a coroutine, a panic in Config.OnPanic and stop bring about; the first two
 // also end the runner, which therefore never comes to put a dead one among the idle.
 type stack struct {
 	next  func() (struct{}, bool) // resumes it; false when it is dead

@@ -30,7 +30,7 @@ func bareWorker() *Worker {
 	w.driver = w.park
 	w.timers.next.Store(never)
 	r := &runner{w: w}
-	r.curG.Store(getg())
+	r.own.Store(getg())
 	w.runner.Store(r)
 	return w
 }

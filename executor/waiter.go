@@ -33,7 +33,13 @@ const (
 )
 
 // Prepare arms w for the calling coroutine or goroutine.
-func (w *Waiter) Prepare() { w.PrepareOn(Current()) }
+func (w *Waiter) Prepare() {
+	var near *Worker
+	if w.co != nil {
+		near = w.co.home // of the wait before: probably this one's too
+	}
+	w.PrepareOn(currentNear(near))
+}
 
 // PrepareNear is Prepare for a caller that is probably on a coroutine of near, and that near will probably wake. It
 // saves a search of the workers.
@@ -123,7 +129,7 @@ func (w *Waiter) unpark() {
 	// w is the other's from here on.
 	var r *runner
 	if near != nil {
-		if r = near.runner.Load(); r.curG.Load() != getg() {
+		if r = near.runner.Load(); !r.actedBy(getg()) {
 			return
 		}
 	} else if r = currentRunner(nil); r == nil {

@@ -57,7 +57,7 @@ func (w *Worker) Driver() Driver { return w.driver }
 // Now is the time of the executor's clock in nanoseconds. On the goroutine that runs w the clock is read once per turn,
 // so that the answer may be as old as the turn; elsewhere it is read each time.
 func (w *Worker) Now() int64 {
-	if w.runner.Load().curG.Load() != getg() {
+	if !w.runner.Load().actedBy(getg()) {
 		return w.e.clock.Now()
 	}
 	n := w.now.Load()
@@ -84,6 +84,13 @@ func (w *Worker) Alone() bool { return w.ready.empty() }
 
 // enqueue puts a task that is in no queue into one.
 func (w *Worker) enqueue(t *Task) {
+	if w.runner.Load().actedBy(getg()) && w.ready.offer(t) {
+		// The caller may have been deposed, and who runs w now may have found nothing.
+		if w.sleeping.Load() != 0 {
+			w.rouse()
+		}
+		return
+	}
 	if s, ok := w.Enter(); ok {
 		w.ready.push(t)
 		s.Leave()
@@ -139,7 +146,7 @@ func (w *Worker) rouse() bool {
 
 // left reports whether others have left something for w. It is for the runner, between setting sleeping and Poll.
 func (w *Worker) left() bool {
-	return !w.injected.empty() || !w.sent.empty() || w.stop.Load()
+	return !w.injected.empty() || !w.sent.empty() || w.stop.Load() || w.ready.offered()
 }
 
 // workWaits reports whether there is something that w would do if its runner were free. Any goroutine.

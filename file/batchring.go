@@ -7,6 +7,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/internal/fixedbuf"
 	"github.com/ouro-io/ouro/uring"
 )
 
@@ -21,13 +23,16 @@ type batchRings struct {
 	mu    sync.Mutex
 	idle  []*batchRing
 	made  int
+	all   []*batchRing
 	none  bool // a ring could not be made, or fs was closed
 	limit uint32
+	pool  *buffers.Pool // registered with each; nil for none
 }
 
 type batchRing struct {
-	ring *uring.Ring
-	last *File // in slot 0
+	ring  *uring.Ring
+	fixed fixedbuf.Table
+	last  *File // in slot 0
 }
 
 // batchEntries is how many operations of a batch are in flight at a time.
@@ -59,7 +64,37 @@ func (rs *batchRings) take() *batchRing {
 		return nil
 	}
 	rs.made++
-	return &batchRing{ring: ring}
+	r := &batchRing{ring: ring}
+	r.fixed.Init(ring, rs.pool)
+	rs.all = append(rs.all, r)
+	return r
+}
+
+// registered is how many operations had their memory registered.
+func (rs *batchRings) registered() (n uint64) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, r := range rs.all {
+		n += r.fixed.Stats().Used
+	}
+	return n
+}
+
+// fixedReason says why memory was not registered, empty where it was.
+func (rs *batchRings) fixedReason() string {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, r := range rs.all {
+		if s := r.fixed.Reason(); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+func (r *batchRing) close() {
+	_ = r.ring.Close()
+	r.fixed.Closed()
 }
 
 // put takes r, on which nothing is in flight, back.
@@ -67,7 +102,7 @@ func (rs *batchRings) put(r *batchRing) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if rs.none {
-		_ = r.ring.Close()
+		r.close()
 		return
 	}
 	if r.last != nil && r.last.gate.closed() {
@@ -97,7 +132,7 @@ func (rs *batchRings) close() {
 	defer rs.mu.Unlock()
 	rs.none = true
 	for _, r := range rs.idle {
-		_ = r.ring.Close()
+		r.close()
 	}
 	rs.idle = nil
 }
@@ -123,11 +158,7 @@ func (r *batchRing) run(f *File, d *direction, ios []IO) bool {
 				break
 			}
 			p := b.P[b.N:min(len(b.P), b.N+maxTransfer)]
-			if d == reading {
-				sqe.PrepRead(0, p, b.Off+int64(b.N))
-			} else {
-				sqe.PrepWrite(0, p, b.Off+int64(b.N))
-			}
+			r.prepare(sqe, d, p, b.Off+int64(b.N))
 			sqe.Flags, sqe.UserData = uring.SQEFixedFile, uint64(next)
 		}
 		flying += r.ring.Queued()
@@ -145,6 +176,21 @@ func (r *batchRing) run(f *File, d *direction, ios []IO) bool {
 	}
 	runtime.KeepAlive(ios)
 	return true
+}
+
+// prepare makes the entry of a transfer of the registered file.
+func (r *batchRing) prepare(sqe *uring.SQE, d *direction, p []byte, off int64) {
+	place, fixed := r.fixed.Place(p)
+	switch {
+	case d == reading && fixed:
+		sqe.PrepReadFixed(0, p, off, place)
+	case d == reading:
+		sqe.PrepRead(0, p, off)
+	case fixed:
+		sqe.PrepWriteFixed(0, p, off, place)
+	default:
+		sqe.PrepWrite(0, p, off)
+	}
 }
 
 // reap notes what has completed, and returns how many that were.

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -36,6 +37,9 @@ var (
 )
 
 const block = 4096
+
+// lend is where a contestant has its memory from.
+type lend func(n int) (buffers.Lease, error)
 
 // A contestant reads blocks until stop is set, and counts them.
 type contestant struct {
@@ -92,8 +96,8 @@ func raceThem(b *testing.B, cs ...*contestant) {
 		b.Logf("%-16s %8.0f reads/s (%.2f)  %6.2f µs CPU per read (%.2f)", c.name, s.reads/s.seconds,
 			s.reads/s.seconds/(first.reads/first.seconds), s.cpu/s.reads, s.cpu/s.reads/(first.cpu/first.reads))
 		if c != cs[0] {
-			b.ReportMetric(s.reads/s.seconds/(first.reads/first.seconds), c.name+"-rate")
-			b.ReportMetric(s.cpu/s.reads/(first.cpu/first.reads), c.name+"-cpu")
+			b.ReportMetric(s.reads/s.seconds/(first.reads/first.seconds), strings.ReplaceAll(c.name, " ", "-")+"-rate")
+			b.ReportMetric(s.cpu/s.reads/(first.cpu/first.reads), strings.ReplaceAll(c.name, " ", "-")+"-cpu")
 		}
 	}
 }
@@ -127,14 +131,14 @@ func data(b *testing.B) string {
 }
 
 // reader is a loop of random reads with n goroutines, or coroutines of e.
-func reader(b *testing.B, f io.ReaderAt, n int, e *proactor.Engine) func(*atomic.Bool, *atomic.Int64) {
+func reader(b *testing.B, f io.ReaderAt, n, block int, e *proactor.Engine, lease lend) func(*atomic.Bool, *atomic.Int64) {
 	return func(stop *atomic.Bool, reads *atomic.Int64) {
 		var all sync.WaitGroup
 		for g := range n {
 			all.Add(1)
 			body := func() {
 				defer all.Done()
-				l, err := Lease(block)
+				l, err := lease(block)
 				if err != nil {
 					b.Error(err)
 					return
@@ -144,7 +148,7 @@ func reader(b *testing.B, f io.ReaderAt, n int, e *proactor.Engine) func(*atomic
 				mine := int64(0)
 				defer func() { reads.Add(mine) }()
 				for ; !stop.Load(); mine++ {
-					if n, err := f.ReadAt(l.Bytes(), r.Int64N(*dataBytes/block)*block); n != block {
+					if n, err := f.ReadAt(l.Bytes(), r.Int64N(*dataBytes/int64(block))*int64(block)); n != block {
 						b.Error(n, err)
 						return
 					}
@@ -162,18 +166,22 @@ func reader(b *testing.B, f io.ReaderAt, n int, e *proactor.Engine) func(*atomic
 }
 
 // batches is a loop of ReadBatch.
-func batches(b *testing.B, f *File, n int) func(*atomic.Bool, *atomic.Int64) {
+func batches(b *testing.B, f *File, n, block int, lease lend) func(*atomic.Bool, *atomic.Int64) {
 	return func(stop *atomic.Bool, reads *atomic.Int64) {
 		ios := make([]IO, n)
 		ls := make([]buffers.Lease, n)
 		for i := range ios {
-			ls[i], _ = Lease(block)
+			var err error
+			if ls[i], err = lease(block); err != nil {
+				b.Error(err)
+				return
+			}
 			ios[i].P = ls[i].Bytes()
 		}
 		r := rand.New(rand.NewPCG(1, rand.Uint64()))
 		for ; !stop.Load(); reads.Add(int64(n)) {
 			for i := range ios {
-				ios[i].Off = r.Int64N(*dataBytes/block) * block
+				ios[i].Off = r.Int64N(*dataBytes/int64(block)) * int64(block)
 			}
 			if err := f.ReadBatch(ios); err != nil {
 				b.Error(err)
@@ -248,13 +256,54 @@ func benchReads(b *testing.B, flag, depth int) {
 	}
 	runtime.GC()
 	raceThem(b,
-		&contestant{name: "os", run: reader(b, std, depth, nil)},
-		&contestant{name: "goroutines", run: reader(b, f, depth, nil)},
-		&contestant{name: "coroutines", run: reader(b, f, depth, e)},
-		&contestant{name: "batch", run: batches(b, f, max(depth, 2))},
+		&contestant{name: "os", run: reader(b, std, depth, block, nil, plainPool(b).Get)},
+		&contestant{name: "goroutines", run: reader(b, f, depth, block, nil, fs.Lease)},
+		&contestant{name: "coroutines", run: reader(b, f, depth, block, e, fs.Lease)},
+		&contestant{name: "batch", run: batches(b, f, max(depth, 2), block, fs.Lease)},
 		limit(b, name, depth, flag != 0),
 	)
 	b.Logf("%+v", fs.Stats())
+}
+
+// plainPool lends memory that no ring registers, in ordinary pages.
+func plainPool(b *testing.B) *buffers.Pool {
+	p, err := buffers.NewPool(buffers.PoolConfig{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return p
+}
+
+// BenchmarkFixed compares O_DIRECT reads into leases that rings have registered with those into ordinary memory.
+func BenchmarkFixed(b *testing.B) {
+	for _, block := range []int{4096, 64 << 10} {
+		for _, depth := range []int{1, 32, 128} {
+			b.Run(fmt.Sprintf("%d/%d", block, depth), func(b *testing.B) {
+				name := data(b)
+				fs, e := benchPlace(b, 1)
+				f, err := fs.OpenFile(name, os.O_RDONLY|DirectIO, 0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer f.Close()
+				plain := plainPool(b).Get
+				raceThem(b,
+					&contestant{name: "goroutines plain", run: reader(b, f, depth, block, nil, plain)},
+					&contestant{name: "goroutines", run: reader(b, f, depth, block, nil, fs.Lease)},
+					&contestant{name: "coroutines plain", run: reader(b, f, depth, block, e, plain)},
+					&contestant{name: "coroutines", run: reader(b, f, depth, block, e, fs.Lease)},
+					&contestant{name: "batch plain", run: batches(b, f, max(depth, 2), block, plain)},
+					&contestant{name: "batch", run: batches(b, f, max(depth, 2), block, fs.Lease)},
+				)
+				b.Logf("%+v %+v", fs.Stats(), e.Stats().Backend)
+			})
+		}
+	}
 }
 
 func BenchmarkReadsDirect(b *testing.B) {

@@ -19,8 +19,11 @@ type Config struct {
 	// Threads bounds the threads that wait in system calls for goroutines where io_uring is missing, and the kernel's
 	// worker threads of the engine that New starts. Default 32, at most 1024.
 	Threads int
-	// LeaseBytes bounds the memory that Lease and ReadAtLease lend, in bytes. Default 64 MiB, at least 1 MiB.
+	// LeaseBytes bounds the memory that Lease and ReadAtLease lend when FixedBytes are lent, in bytes. Default 64 MiB, at least 1 MiB.
 	LeaseBytes int
+	// FixedBytes bounds the memory, in bytes, that they lend first: that of the engine, which its rings register; see
+	// proactor.Config. Default 16 MiB, negative none; only without Engine, which has its own.
+	FixedBytes int
 	// Log is told one line when io_uring is missing and why. Default: as in proactor.Config.
 	Log func(string)
 }
@@ -44,6 +47,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("file: Config.Threads is %d: use 1 to %d, or 0 for %d", c.Threads, maxThreads, defaultThreads)
 	case c.LeaseBytes < minLeaseBytes:
 		return c, fmt.Errorf("file: Config.LeaseBytes is %d: use at least %d bytes, or 0 for %d", c.LeaseBytes, minLeaseBytes, defaultLeaseBytes)
+	case c.Engine != nil && c.FixedBytes != 0:
+		return c, fmt.Errorf("file: Config.FixedBytes is %d beside an Engine, which has a FixedBytes of its own: leave one of them out", c.FixedBytes)
 	case c.Engine != nil && c.Backend != proactor.Auto:
 		return c, fmt.Errorf("file: Config.Backend is %v beside an Engine, which has a backend already: leave one of them out", c.Backend)
 	}
@@ -52,7 +57,7 @@ func (c Config) withDefaults() (Config, error) {
 
 func (c Config) engine() (*proactor.Engine, error) {
 	return proactor.New(proactor.Config{
-		Backend: c.Backend, Workers: 1, FileThreads: c.Threads, Log: c.Log,
+		Backend: c.Backend, Workers: 1, FileThreads: c.Threads, FixedBytes: c.FixedBytes, Log: c.Log,
 		Buffers: buffers.GroupConfig{Count: 1, Size: 4096}, // no socket will ever need one
 	})
 }

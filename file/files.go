@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/proactor"
 )
 
@@ -25,6 +26,7 @@ type Files struct {
 	engine *proactor.Engine // set by once; nil when it could not be started
 	reason error            // why not
 	ring   bool             // engine is on io_uring
+	begun  atomic.Bool      // engine is set
 	closed atomic.Bool
 	rings  batchRings
 
@@ -80,6 +82,8 @@ func (fs *Files) start() {
 			}
 		}
 		fs.ring = fs.engine.Info().Backend == proactor.IOUring
+		fs.rings.pool = fs.engine.FixedPool()
+		fs.begun.Store(true)
 	})
 }
 
@@ -89,7 +93,11 @@ func (fs *Files) Info() proactor.Info {
 	if fs.reason != nil {
 		return proactor.Info{Backend: proactor.Epoll, Reason: fs.reason.Error()}
 	}
-	return fs.engine.Info()
+	i := fs.engine.Info()
+	if i.Fixed == "" {
+		i.Fixed = fs.rings.fixedReason()
+	}
+	return i
 }
 
 // Close shuts the engine down that fs has started, after ctx by force, and reports leases that are still held. Files that
@@ -107,9 +115,30 @@ func (fs *Files) Close(ctx context.Context) error {
 	return errors.Join(err, fs.leases.Close())
 }
 
-// Lease lends n bytes, up to 1 MiB, aligned to 4 KiB if n is at least that, as O_DIRECT needs. It fails with an error that wraps
-// buffers.ErrExhausted when Config.LeaseBytes are lent.
-func (fs *Files) Lease(n int) (buffers.Lease, error) { return fs.leases.Get(n) }
+// Lease lends n bytes, up to 1 MiB, aligned to 4 KiB if n is at least that, as O_DIRECT needs. They are of the memory that rings have
+// registered (proactor.Engine.Lease) while there is some: on a coroutine of its engine, else of that of fs. It fails with an error that wraps
+// buffers.ErrExhausted when Config.LeaseBytes are lent besides.
+func (fs *Files) Lease(n int) (buffers.Lease, error) {
+	if n >= fixedFrom && n <= maxFixed && !fs.closed.Load() {
+		e := proactor.EngineOf(executor.Current())
+		if e == nil {
+			fs.start()
+			e = fs.engine
+		}
+		if e != nil {
+			if l, err := e.Lease(n); err == nil {
+				return l, nil
+			}
+		}
+	}
+	return fs.leases.Get(n)
+}
+
+// What is smaller than fixedFrom bytes is no memory for a disk, and what is larger than maxFixed the engine does not lend.
+const (
+	fixedFrom = sector
+	maxFixed  = 1 << 20
+)
 
 // Lease is Files.Lease of the default Files.
 func Lease(n int) (buffers.Lease, error) { return Default().Lease(n) }
@@ -121,16 +150,25 @@ type Stats struct {
 	// is no ring), Engine operations that were given to a ring (or the epoll
 	// backend's goroutines), Batches the calls of ReadBatch and WriteBatch among them.
 	Cached, Missed, Plain, Engine, Batches uint64
+	// Registered counts the operations, of fs's engine and of batches, whose memory a ring had registered: leases.
+	Registered uint64
 	// Waiting is the number of operations that wait for a disk now.
 	Waiting int
-	// Leases is the state of the memory that Lease lends.
-	Leases buffers.PoolStats
+	// Leases is the state of the memory that Lease lends besides that of engines (proactor.Stats.Leases), Fixed that of fs's engine, if
+	// that was started.
+	Leases, Fixed buffers.PoolStats
 }
 
 // Stats returns the counters.
 func (fs *Files) Stats() Stats {
 	s := &fs.stats
+	n, fixed := fs.rings.registered(), buffers.PoolStats{}
+	if fs.begun.Load() {
+		e := fs.engine.Stats()
+		n, fixed = n+e.Backend.Fixed, e.Leases
+	}
 	return Stats{
+		Registered: n, Fixed: fixed,
 		Cached: s.cached.load(), Missed: s.missed.Load(), Plain: s.plain.load(), Engine: s.engine.Load(),
 		Batches: s.batches.Load(), Waiting: int(fs.waiting.Load()), Leases: fs.leases.Stats(),
 	}

@@ -88,11 +88,16 @@ func everywhere(t *testing.T, f func(t *testing.T, p place)) {
 	}
 }
 
+// needRing skips where the kernel really has no io_uring.
+func needRing(t testing.TB) {
+	if err := denytest.NoRing(); err != nil {
+		t.Skip(err)
+	}
+}
+
 func newPlace(t testing.TB, b proactor.Backend) place {
 	if b == proactor.IOUring {
-		if err := denytest.NoRing(); err != nil {
-			t.Skip(err)
-		}
+		needRing(t)
 	}
 	e, err := proactor.New(proactor.Config{Backend: b, Workers: 2, Log: func(s string) { t.Log(s) }})
 	require.NoError(t, err)

@@ -132,8 +132,7 @@ func (m *member[S, T]) sourceSettled() (first, last *link) {
 	}
 	first, last, ok := g.finish(v, err)
 	if ok {
-		g.unlisten()
-		g.cancelPending(errSuperfluous)
+		g.dismiss(first)
 	}
 	return first, last
 }
@@ -148,8 +147,31 @@ func (g *group[S, T]) unlisten() {
 
 func (g *group[S, T]) cancel(cause error) { g.cancelPending(cause) }
 
-func (g *group[S, T]) cancelPending(cause error) {
-	for _, f := range g.sources {
+// dismiss cancels the sources that are still pending. When a hook calls runtime.Goexit the caller gets nothing back, and
+// the listeners are run here.
+func (g *group[S, T]) dismiss(listeners *link) {
+	returned := false
+	defer func() {
+		if !returned {
+			run(listeners)
+		}
+	}()
+	g.unlisten()
+	g.cancelPending(errSuperfluous)
+	returned = true
+}
+
+func (g *group[S, T]) cancelPending(cause error) { cancelAll(g.sources, cause) }
+
+// cancelAll cancels all of fs, also when the hook of one calls runtime.Goexit.
+func cancelAll[S any](fs []*Future[S], cause error) {
+	if len(fs) == 0 {
+		return
+	}
+	defer func() { cancelAll(fs, cause) }()
+	for len(fs) > 0 {
+		f := fs[0]
+		fs = fs[1:]
 		f.Cancel(cause)
 	}
 }

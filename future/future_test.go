@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 var errBoom = errors.New("boom")
@@ -33,9 +35,9 @@ func TestPromiseSettlesOnce(t *testing.T) {
 }
 
 func TestAwaitEverywhere(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
-		f := Go(until(t), func(ctx context.Context) (string, error) { executor.Yield(); return "x", nil })
-		v, err := f.Await(until(t))
+	worldtest.OnEachSide(t, func(t *testing.T) error {
+		f := Go(worldtest.Within(t), func(ctx context.Context) (string, error) { executor.Yield(); return "x", nil })
+		v, err := f.Await(worldtest.Within(t))
 		if v != "x" || err != nil {
 			return fmt.Errorf("%q, %v", v, err)
 		}
@@ -56,7 +58,7 @@ func TestAwaitEverywhere(t *testing.T) {
 // TestAwaitContext ends waits by their context at the one point where they suspend, and sees that the future's list
 // forgets them and that the others still get the result.
 func TestAwaitContext(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
+	worldtest.OnEachSide(t, func(t *testing.T) error {
 		var p Promise[int]
 		f := p.Future()
 		for range 100 {
@@ -73,7 +75,7 @@ func TestAwaitContext(t *testing.T) {
 			return errors.New("a waiter that gave up is still listed")
 		}
 		p.Resolve(3)
-		if v, err := f.Await(until(t)); v != 3 || err != nil {
+		if v, err := f.Await(worldtest.Within(t)); v != 3 || err != nil {
 			return fmt.Errorf("%d, %v", v, err)
 		}
 		return nil
@@ -81,8 +83,8 @@ func TestAwaitContext(t *testing.T) {
 }
 
 func TestGoEndsInEveryWay(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
-		ctx := until(t)
+	worldtest.OnEachSide(t, func(t *testing.T) error {
+		ctx := worldtest.Within(t)
 		_, err := Go(ctx, func(context.Context) (int, error) { panic(errBoom) }).Await(ctx)
 		var p *executor.PanicError
 		if !errors.As(err, &p) || !errors.Is(err, errBoom) || len(p.Stack) == 0 {
@@ -113,11 +115,11 @@ func TestGoEndsInEveryWay(t *testing.T) {
 func TestGoOnRefused(t *testing.T) {
 	e, err := executor.New(executor.Config{Workers: 1})
 	require.NoError(t, err)
-	v, err := GoOn(e, until(t), func(context.Context) (bool, error) { return executor.Current() != nil, nil }).Await(until(t))
+	v, err := GoOn(e, worldtest.Within(t), func(context.Context) (bool, error) { return executor.Current() != nil, nil }).Await(worldtest.Within(t))
 	require.NoError(t, err)
 	require.True(t, v, "it is a coroutine")
-	require.NoError(t, e.Shutdown(until(t)))
-	_, err = GoOn(e, until(t), func(context.Context) (bool, error) { return true, nil }).Await(until(t))
+	require.NoError(t, e.Shutdown(worldtest.Within(t)))
+	_, err = GoOn(e, worldtest.Within(t), func(context.Context) (bool, error) { return true, nil }).Await(worldtest.Within(t))
 	require.ErrorIs(t, err, executor.ErrShutdown)
 }
 
@@ -147,10 +149,10 @@ func TestErrorsKeepTheirCause(t *testing.T) {
 		"Any":  func(f *Future[int]) *Future[int] { return Any(f, Rejected[int](errBoom)) },
 		"Race": func(f *Future[int]) *Future[int] { return Race(f) },
 		"Retry": func(f *Future[int]) *Future[int] {
-			return Retry(until(t), RetryConfig{Min: 1, Attempts: 2}, func(ctx context.Context) (int, error) { return f.Await(ctx) })
+			return Retry(worldtest.Within(t), RetryConfig{Min: 1, Attempts: 2}, func(ctx context.Context) (int, error) { return f.Await(ctx) })
 		},
 		"Go": func(f *Future[int]) *Future[int] {
-			return Go(until(t), func(ctx context.Context) (int, error) { return f.Await(ctx) })
+			return Go(worldtest.Within(t), func(ctx context.Context) (int, error) { return f.Await(ctx) })
 		},
 	} {
 		for _, late := range []bool{false, true} {
@@ -163,7 +165,7 @@ func TestErrorsKeepTheirCause(t *testing.T) {
 				if late {
 					require.True(t, p.Reject(base))
 				}
-				_, err := f.Await(until(t))
+				_, err := f.Await(worldtest.Within(t))
 				require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 				var pe *os.PathError
 				require.ErrorAs(t, err, &pe)
@@ -193,13 +195,13 @@ func TestPanicsInFunctions(t *testing.T) {
 				f := build(p.Future())
 				after := Map(p.Future(), func(v int) int { return v + 1 })
 				go p.Resolve(1)
-				_, err := f.Await(until(t))
+				_, err := f.Await(worldtest.Within(t))
 				if how == "panic" {
 					require.ErrorIs(t, err, errBoom)
 				} else {
 					require.ErrorIs(t, err, executor.ErrGoexit)
 				}
-				v, err := after.Await(until(t))
+				v, err := after.Await(worldtest.Within(t))
 				require.NoError(t, err)
 				require.Equal(t, 2, v)
 			})
@@ -212,7 +214,7 @@ func failing(f *Future[int]) *Future[int] {
 }
 
 func TestChainOfNil(t *testing.T) {
-	_, err := Chain(Resolved(1), func(int) *Future[int] { return nil }).Await(until(t))
+	_, err := Chain(Resolved(1), func(int) *Future[int] { return nil }).Await(worldtest.Within(t))
 	require.ErrorIs(t, err, errNoFuture)
 }
 
@@ -289,7 +291,7 @@ func TestCancelWhileChainRuns(t *testing.T) {
 		return second.Future()
 	})
 	p.Resolve(1)
-	_, err := f.Await(until(t))
+	_, err := f.Await(worldtest.Within(t))
 	require.ErrorIs(t, err, errBoom)
 	require.True(t, second.Future().Settled())
 }
@@ -298,14 +300,14 @@ func TestShield(t *testing.T) {
 	var p Promise[int]
 	f := p.Future().Shield()
 	f.Cancel(errBoom)
-	_, err := f.Await(until(t))
+	_, err := f.Await(worldtest.Within(t))
 	require.ErrorIs(t, err, errBoom)
 	require.False(t, p.Future().Settled())
 	p.Resolve(1)
 }
 
 func TestGroups(t *testing.T) {
-	ctx := until(t)
+	ctx := worldtest.Within(t)
 	v, err := All(Resolved(1), Resolved(2)).Await(ctx)
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 2}, v)
@@ -328,8 +330,8 @@ func TestGroups(t *testing.T) {
 }
 
 func TestTime(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
-		ctx := until(t)
+	worldtest.OnEachSide(t, func(t *testing.T) error {
+		ctx := worldtest.Within(t)
 		if v, err := Delay(time.Millisecond, 3).Await(ctx); v != 3 || err != nil {
 			return fmt.Errorf("delay: %d, %v", v, err)
 		}
@@ -355,8 +357,8 @@ func TestTime(t *testing.T) {
 }
 
 func TestRetry(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
-		ctx := until(t)
+	worldtest.OnEachSide(t, func(t *testing.T) error {
+		ctx := worldtest.Within(t)
 		n := 0
 		v, err := Retry(ctx, RetryConfig{Attempts: 5, Min: time.Microsecond}, func(context.Context) (int, error) {
 			if n++; n < 4 {
@@ -404,7 +406,7 @@ func TestRetry(t *testing.T) {
 		return nil
 	})
 	for _, c := range []RetryConfig{{Attempts: -1}, {Min: -1}, {Min: 2, Max: 1}, {Factor: 0.5}} {
-		_, err := Retry(until(t), c, func(context.Context) (int, error) { return 1, nil }).Await(until(t))
+		_, err := Retry(worldtest.Within(t), c, func(context.Context) (int, error) { return 1, nil }).Await(worldtest.Within(t))
 		require.ErrorContains(t, err, "future: RetryConfig")
 	}
 }
@@ -434,12 +436,12 @@ func TestListenersGoAway(t *testing.T) {
 	for range 10 {
 		stop.Future().Shield().Cancel(nil)
 		require.Zero(t, listeners(stop.Future()), "Shield")
-		_, err := Race(stop.Future(), Resolved(1)).Await(until(t))
+		_, err := Race(stop.Future(), Resolved(1)).Await(worldtest.Within(t))
 		require.NoError(t, err)
-		_, err = Any(Resolved(1), stop.Future()).Await(until(t))
+		_, err = Any(Resolved(1), stop.Future()).Await(worldtest.Within(t))
 		require.NoError(t, err)
 		require.Zero(t, listeners(stop.Future()), "group")
-		_, err = stop.Future().Timeout(time.Nanosecond).Await(until(t))
+		_, err = stop.Future().Timeout(time.Nanosecond).Await(worldtest.Within(t))
 		require.Error(t, err)
 		require.Zero(t, listeners(stop.Future()), "Timeout")
 	}
@@ -448,11 +450,50 @@ func TestListenersGoAway(t *testing.T) {
 
 // What waits for a Timeout is told although the hook that its cancellation calls panics.
 func TestTimeoutHookPanics(t *testing.T) {
-	e := newExecutor(t, 1)
-	require.Error(t, onCoroutine(t, e, func() error {
+	e := worldtest.NewExecutor(t, 1)
+	require.Error(t, worldtest.OnCoroutine(t, e, func() error {
 		var p Promise[int]
 		p.OnCancel(func(error) { panic("hook") })
 		_, err := p.Future().Timeout(time.Millisecond).Await(context.Background())
 		return err
 	}))
+}
+
+// A cancel hook that panics, or calls runtime.Goexit, settles its own future, and takes nobody else along: the others are
+// cancelled, and who waits for the group is told.
+func TestCancelHookFails(t *testing.T) {
+	for name, hook := range map[string]func(error){
+		"panic":  func(error) { panic("boom") },
+		"goexit": func(error) { runtime.Goexit() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			worldtest.OnEachSide(t, func(t *testing.T) error {
+				var first, bad, last Promise[int]
+				bad.OnCancel(hook)
+				cancelled := make(chan struct{})
+				last.OnCancel(func(cause error) { close(cancelled); last.Reject(cause) })
+				race := Race(first.Future(), bad.Future(), last.Future())
+				after := Map(race, func(v int) int { return v + 1 })
+				done := make(chan struct{})
+				go func() { defer close(done); first.Resolve(1) }()
+				<-done
+				if v, err := after.Await(worldtest.Within(t)); v != 2 || err != nil {
+					return fmt.Errorf("%d, %v", v, err)
+				}
+				if _, err := last.Future().Await(worldtest.Within(t)); err == nil {
+					return errors.New("not cancelled")
+				}
+				<-cancelled
+				_, err := bad.Future().Await(worldtest.Within(t))
+				var p *executor.PanicError
+				switch {
+				case name == "panic" && (!errors.As(err, &p) || p.Value != "boom" || !strings.Contains(string(p.Stack), "TestCancelHookFails")):
+					return fmt.Errorf("ended with %v", err)
+				case name == "goexit" && err != executor.ErrGoexit:
+					return fmt.Errorf("ended with %v", err)
+				}
+				return nil
+			})
+		})
+	}
 }

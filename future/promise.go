@@ -1,6 +1,11 @@
 package future
 
-import "sync"
+import (
+	"runtime/debug"
+	"sync"
+
+	"github.com/ouro-io/ouro/executor"
+)
 
 // Promise is the writing side of a Future. The zero Promise is ready for use; it must not be copied. All methods are
 // safe from any goroutine or coroutine, but not in an executor's loop state (completion and timer handlers): functions
@@ -38,17 +43,36 @@ func (p *Promise[T]) Reject(err error) bool {
 }
 
 // OnCancel sets the function that the first Cancel calls, on its goroutine: it ends the work early, and whoever does the
-// work then settles the promise. If the future was cancelled already it is called at once. Without one, Cancel settles
-// the future with its cause.
+// work then settles the promise. If the future was cancelled already it is called at once. When it panics the
+// future is settled with an *executor.PanicError, and with executor.ErrGoexit when it calls runtime.Goexit, which also
+// ends who called Cancel. Without a function, Cancel settles the future with its cause.
 func (p *Promise[T]) OnCancel(fn func(cause error)) {
 	p.Future()
 	p.mu.Lock()
 	p.onCancel = fn
 	cause := p.cause
 	p.mu.Unlock()
-	if cause != nil && !p.f.settled.Load() {
-		fn(cause)
+	if fn != nil && cause != nil && !p.f.settled.Load() {
+		p.hook(fn, cause)
 	}
+}
+
+// hook calls fn, of whose failure nobody else would know: a group's other sources would stay as they are.
+func (p *Promise[T]) hook(fn func(error), cause error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		var none T
+		err := executor.ErrGoexit
+		if v := recover(); v != nil {
+			err = &executor.PanicError{Value: v, Stack: debug.Stack()}
+		}
+		p.f.settle(none, err)
+	}()
+	fn(cause)
+	returned = true
 }
 
 func (p *Promise[T]) cancel(cause error) {
@@ -62,7 +86,7 @@ func (p *Promise[T]) cancel(cause error) {
 	switch {
 	case !first:
 	case fn != nil:
-		fn(cause)
+		p.hook(fn, cause)
 	default:
 		var none T
 		p.f.settle(none, cause)

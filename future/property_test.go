@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/worldtest"
 	"github.com/ouro-io/ouro/net"
 	"github.com/ouro-io/ouro/proactor"
 )
@@ -176,12 +177,12 @@ func TestRacingSettlers(t *testing.T) {
 // TestStress passes a million results between coroutines (fewer under -short and -race).
 func TestStress(t *testing.T) {
 	total := 1_000_000
-	if testing.Short() || raceEnabled {
+	if testing.Short() || worldtest.Race {
 		total = 50_000
 	}
 	for _, workers := range []int{1, 2, 8} {
 		t.Run(fmt.Sprint(workers), func(t *testing.T) {
-			e := newExecutor(t, workers)
+			e := worldtest.NewExecutor(t, workers)
 			const pairs = 8
 			var sum atomic.Int64
 			var g sync.WaitGroup
@@ -207,7 +208,7 @@ func TestStress(t *testing.T) {
 }
 
 func TestAllocations(t *testing.T) {
-	if raceEnabled {
+	if worldtest.Race {
 		t.Skip("the race detector allocates")
 	}
 	add := func(v int) (int, error) { return v + 1, nil }
@@ -240,8 +241,8 @@ func TestAllocations(t *testing.T) {
 			require.LessOrEqual(t, n, float64(steps+1), "%s late=%v", name, late)
 		}
 	}
-	e := newExecutor(t, 1)
-	require.NoError(t, onCoroutine(t, e, func() error {
+	e := worldtest.NewExecutor(t, 1)
+	require.NoError(t, worldtest.OnCoroutine(t, e, func() error {
 		next := make([]Promise[int], 200)
 		i := 0
 		w := e.Workers()[0]
@@ -279,7 +280,7 @@ func TestCancelReachesTheKernel(t *testing.T) {
 				t.Skip(err)
 			}
 			require.NoError(t, err)
-			defer func() { require.NoError(t, e.Shutdown(until(t))) }()
+			defer func() { require.NoError(t, e.Shutdown(worldtest.Within(t))) }()
 			stack := net.On(e)
 			l, err := stack.Listen("tcp", "127.0.0.1:0")
 			require.NoError(t, err)
@@ -294,7 +295,7 @@ func TestCancelReachesTheKernel(t *testing.T) {
 			c, err := stack.Dial("tcp", l.Addr().String())
 			require.NoError(t, err)
 			writing := make(chan struct{})
-			f := GoOn(e.Executor(), until(t), func(ctx context.Context) (int, error) {
+			f := GoOn(e.Executor(), worldtest.Within(t), func(ctx context.Context) (int, error) {
 				defer c.Close()
 				stop := context.AfterFunc(ctx, func() { _ = c.SetWriteDeadline(time.Unix(1, 0)) })
 				defer stop()
@@ -311,7 +312,7 @@ func TestCancelReachesTheKernel(t *testing.T) {
 			}
 			last := Map(Then(f.Timeout(time.Hour), func(n int) (int, error) { return n, nil }), func(n int) int { return n })
 			last.Cancel(errBoom)
-			_, err = last.Await(until(t))
+			_, err = last.Await(worldtest.Within(t))
 			require.ErrorIs(t, err, errBoom)
 			require.ErrorIs(t, err, context.Canceled)
 			var ne net.Error

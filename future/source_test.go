@@ -8,11 +8,12 @@ import (
 
 	"github.com/ouro-io/ouro/csp"
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 // TestSelect waits for futures in a select, beside others: settled before, meanwhile, and left behind for another case.
 func TestSelect(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
+	worldtest.OnEachSide(t, func(t *testing.T) error {
 		for round := range 200 {
 			var a, b Promise[int]
 			if round%4 == 0 {
@@ -26,7 +27,7 @@ func TestSelect(t *testing.T) {
 				}
 				go settle()
 			}
-			which, err := csp.Select(until(t), csp.On(a.Future()), csp.On(b.Future()), csp.After(time.Hour))
+			which, err := csp.Select(worldtest.Within(t), csp.On(a.Future()), csp.On(b.Future()), csp.After(time.Hour))
 			if which != 1 || err != nil {
 				return fmt.Errorf("case %d, %v", which, err)
 			}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 // A lock in the eyes of a sequential caller: how many permits are out, of size. A writer takes all of them, a reader
@@ -93,8 +95,8 @@ func anyLocks() map[string]func() anyLock {
 func TestLocksLinearizable(t *testing.T) {
 	for name, make := range anyLocks() {
 		t.Run(name, func(t *testing.T) {
-			worlds(t, func(w *world) {
-				for range scale(1000) {
+			worldtest.Each(t, func(w *worldtest.World) {
+				for range worldtest.Scale(1000) {
 					l := make()
 					var clock atomic.Int64
 					var mu sync.Mutex
@@ -109,7 +111,7 @@ func TestLocksLinearizable(t *testing.T) {
 						return ok
 					}
 					for p := range 4 {
-						w.spawn(func() {
+						w.Spawn(func() {
 							for range 5 {
 								in := lockInput{l.sizes[rand.IntN(len(l.sizes))], rand.IntN(3) == 0}
 								if note(p, in, func() bool { return take(l, in) }) {
@@ -118,7 +120,7 @@ func TestLocksLinearizable(t *testing.T) {
 							}
 						})
 					}
-					w.wait()
+					w.Wait()
 					if !porcupine.CheckOperations(lockModel(l.size), history) {
 						w.Fatalf("not linearizable: %+v", history)
 					}

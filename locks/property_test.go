@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 // request is a party that has asked for a lock.
@@ -46,7 +47,7 @@ func (m *fifo) serve(t *rapid.T, next func() int) {
 func finished(t *rapid.T, r *request, err error) {
 	select {
 	case <-r.done:
-	case <-time.After(hang):
+	case <-time.After(worldtest.Hang):
 		t.Fatal("a party that should have finished waits")
 	}
 	r.cancel()
@@ -134,7 +135,7 @@ func (s *system) actions() map[string]func(*rapid.T) {
 	size := func(t *rapid.T) int64 { return rapid.SampledFrom(s.lock.sizes).Draw(t, "n") }
 	return map[string]func(*rapid.T){
 		"": func(t *rapid.T) {
-			for end := time.Now().Add(hang); s.waiting() != len(s.queue); time.Sleep(time.Microsecond) {
+			for end := time.Now().Add(worldtest.Hang); s.waiting() != len(s.queue); time.Sleep(time.Microsecond) {
 				if time.Now().After(end) {
 					t.Fatalf("%d wait, not %d", s.waiting(), len(s.queue))
 				}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/internal/leaktest"
 )
 
 var past = time.Unix(1, 0)
@@ -173,10 +176,41 @@ func TestCloseWhileWaiting(t *testing.T) {
 		<-began
 		<-began
 		time.Sleep(10 * time.Millisecond) // so that most runs find both inside; either way the result is the same
+		name := socketName(c)
 		r.err("close", c.Close())
+		r.note("descriptors of it that Close has left", count(leaktest.Files(), name), nil)
 		r.err("read", <-read)
 		r.err("write", <-write)
 	})
+}
+
+// socketName is what /proc/self/fd shows for c.
+func socketName(c syscall.Conn) (name string) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err.Error()
+	}
+	err = raw.Control(func(fd uintptr) {
+		var st unix.Stat_t
+		if err := unix.Fstat(int(fd), &st); err != nil {
+			name = err.Error()
+			return
+		}
+		name = fmt.Sprintf("socket:[%d]", st.Ino)
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return name
+}
+
+func count(all []string, name string) (n int64) {
+	for _, x := range all {
+		if x == name {
+			n++
+		}
+	}
+	return n
 }
 
 func TestEndOfStream(t *testing.T) {

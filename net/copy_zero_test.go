@@ -18,7 +18,8 @@ import (
 // go of them.
 func TestZeroCopy(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
-		for _, goroutine := range []bool{false, true} {
+		for i := range 4 {
+			goroutine, registered := i&1 != 0, i&2 != 0
 			pool, err := buffers.NewPool(buffers.PoolConfig{})
 			require.NoError(t, err)
 			const rounds, size = 40, 100_000
@@ -29,7 +30,11 @@ func TestZeroCopy(t *testing.T) {
 				}
 				for i := range rounds {
 					for _, n := range []int{size, 100} { // the small ones are copied
-						l, err := pool.Get(n)
+						lend := pool.Get
+						if registered {
+							lend = e.Lease
+						}
+						l, err := lend(n)
 						if err != nil {
 							t.Error(err)
 							return
@@ -54,13 +59,14 @@ func TestZeroCopy(t *testing.T) {
 					got = got[n:]
 				}
 			}
-			for end := time.Now().Add(20 * time.Second); pool.Stats().Out > 0 && time.Now().Before(end); {
+			for end := time.Now().Add(20 * time.Second); pool.Stats().Out+e.Stats().Leases.Out > 0 && time.Now().Before(end); {
 				time.Sleep(time.Millisecond)
 			}
 			require.NoError(t, pool.Close())
 			require.Zero(t, pool.Stats().DoubleReleases)
 			if sent := e.Stats().ZeroCopySends - before.ZeroCopySends; e.Info().Backend == proactor.IOUring {
 				require.GreaterOrEqual(t, sent, uint64(rounds))
+				require.Equal(t, before.Backend.Fixed, e.Stats().Backend.Fixed, "not from huge pages")
 			} else {
 				require.Zero(t, sent)
 			}

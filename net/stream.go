@@ -119,13 +119,14 @@ func (c *stream) WriteLease(l buffers.Lease) error {
 	return err
 }
 
-// Close closes the connection: whoever waits on it returns ErrClosed. A second Close returns ErrClosed as well.
+// Close closes the connection: whoever waits on it returns ErrClosed. It returns when the descriptor is closed, except in a
+// callback of the engine, which must not wait. A second Close returns ErrClosed as well.
 func (c *stream) Close() error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
 	if pc := c.engineConn(); pc != nil {
-		return c.opError("close", pc.Close())
+		return c.opError("close", pc.CloseWait())
 	}
 	return c.closeRuntime()
 }

@@ -35,6 +35,7 @@ type Acceptor struct {
 	err    error         // why it ended
 	ended  chan struct{} // closed at the end
 	accept op.Op
+	fence  fence
 	pause  time.Duration
 	timer  executor.Timer
 	ctl    executor.Command
@@ -195,19 +196,28 @@ func (a *Acceptor) reconcile() {
 	case a.on && (a.closed || a.held):
 		a.loop.backend.Cancel(&a.accept)
 	case a.closed:
-		a.end(ErrClosed)
+		if a.fence.passed(a.loop, a) {
+			a.end(ErrClosed)
+		}
 	case !a.on && !a.paused && !a.held:
 		if err := a.loop.backend.Submit(&a.accept); err != nil {
 			a.end(err)
 			return
 		}
 		a.on = true
+		a.fence.need(a.loop)
 	}
 }
 
 // Complete is told by the backend, in loop state.
-func (a *Acceptor) Complete(_ *op.Op, r *op.Completion) {
+func (a *Acceptor) Complete(o *op.Op, r *op.Completion) {
 	a.mu.Lock()
+	if o == &a.fence.op {
+		a.fence.end()
+		a.reconcile()
+		a.mu.Unlock()
+		return
+	}
 	if !a.on {
 		a.mu.Unlock()
 		a.loop.late(&a.accept, r)

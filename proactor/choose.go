@@ -20,12 +20,14 @@ type Info struct {
 	Reason string
 	// Workers is the number of workers.
 	Workers int
+	// Fixed says why memory that Engine.Lease lends is not registered with a ring, empty where nothing was refused.
+	Fixed string
 }
 
 // Info tells what the engine runs on.
 func (e *Engine) Info() Info {
 	i := e.info
-	i.Workers = len(e.loops)
+	i.Workers, i.Fixed = len(e.loops), e.fixedReason()
 	return i
 }
 
@@ -38,7 +40,7 @@ func chooseBackend(c Config) (func(int) (op.Backend, error), Info, error) {
 	ring := func(int) (op.Backend, error) {
 		return ringbackend.New(ringbackend.Config{
 			Entries: c.RingEntries, CQEntries: c.RingCQEntries, Buffers: c.Buffers, IdleAfter: c.IdleAfter,
-			FileThreads: c.FileThreads, Restrict: c.Restrict,
+			FileThreads: c.FileThreads, Restrict: c.Restrict, Fixed: c.fixed,
 		})
 	}
 	if c.Backend == Epoll {

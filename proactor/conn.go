@@ -31,8 +31,8 @@ import (
 //  1. recvOn (sendOn) is set exactly while recv (send) belongs to the backend.
 //  2. out.bytes, and what it points to, is not touched by others while sendOn. out is set while sendOn, while writing, and
 //     while Send has accepted bytes that are not sent.
-//  3. fd is closed once, by finish, when closed and neither operation is in flight, no direct system call runs (uses)
-//     and nothing that Send accepted is left to send. So an fd number that was given away is never used.
+//  3. fd is closed once, by finish, when closed and neither operation is in flight, no direct system call runs (uses),
+//     nothing that Send accepted is left to send, and the kernel reads from no memory of ours (shared), unless the peer is to be reset. So an fd number that was given away is never used.
 //  4. Every lease in the inbox and in the queue of Send is released or handed to a caller.
 type Conn struct {
 	loop *loop
@@ -57,9 +57,11 @@ type Conn struct {
 	direct    bool // Read makes the system calls; recv is not used
 	opened    bool // OnOpen was called
 	told      bool // OnClose was called
+	shutWrite bool // by awaitShared
 
 	fullIn uint32 // the turn in which the inbox came to hold the quota, 0 when it does not
 	zcFrom int32  // SetZeroCopy
+	shared int32  // sends without a copy that the kernel has not let go of
 
 	recv     op.Op
 	inbox    leaseQueue
@@ -173,16 +175,17 @@ func (c *Conn) CloseRead() error { return c.shutdown(syscall.SHUT_RD) }
 // CloseWrite shuts the writing side down: the peer reads to the end of file.
 func (c *Conn) CloseWrite() error { return c.shutdown(syscall.SHUT_WR) }
 
-// kick has reconcile run: here when the caller is on the worker, else by a command.
-func (c *Conn) kick() {
+// kick has reconcile run: here when the caller is on the worker, else by a command. It reports false when the worker has
+// ended, with which everything of the connection has.
+func (c *Conn) kick() bool {
 	if s, ok := c.loop.w.Enter(); ok {
 		c.mu.Lock()
 		c.reconcile()
 		c.mu.Unlock()
 		s.Leave()
-		return
+		return true
 	}
-	c.loop.w.Command(&c.ctl)
+	return c.loop.w.Command(&c.ctl)
 }
 
 // OnCommand is reconcile's way in from other goroutines.
@@ -238,7 +241,9 @@ func (c *Conn) Complete(o *op.Op, r *op.Completion) {
 }
 
 // Close closes the connection: whoever waits on it returns ErrClosed, once. What Send has accepted is still sent, for
-// at most lingerTime, unless it stands behind a Write that Close cut short: then the peer is reset. As with any TCP socket, bytes that arrived and were not read reset the peer.
+// at most lingerTime, unless it stands behind a Write that Close cut short: then the peer is reset. As with any TCP socket,
+// bytes that arrived and were not read reset the peer. The descriptor is closed a moment later, when the kernel has let go of
+// what was in flight; CloseWait waits for that.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -254,6 +259,36 @@ func (c *Conn) Close() error {
 	return nil
 }
 
+// CloseWait is Close that returns when the descriptor is closed, so that the peer has been told: what package net promises.
+// It does not wait for what Send has accepted, nor where the caller may not wait (executor.MayWait).
+func (c *Conn) CloseWait() error {
+	if !executor.MayWait(c.loop.w) {
+		return c.Close()
+	}
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return ErrClosed
+	}
+	c.shut()
+	if c.finished || c.outPending() {
+		busy := !c.finished
+		c.mu.Unlock()
+		if busy {
+			c.kick()
+		}
+		return nil
+	}
+	w := new(executor.Waiter)
+	w.PrepareNear(c.loop.w)
+	c.waits().closer = w
+	c.mu.Unlock()
+	if c.kick() || !w.Disarm() {
+		w.Wait()
+	}
+	return nil
+}
+
 // shut marks c closed, and finishes it when nothing is in flight. mu is held.
 func (c *Conn) shut() {
 	c.closed = true
@@ -264,7 +299,7 @@ func (c *Conn) shut() {
 	if c.rerr() == nil {
 		c.setRerr(ErrClosed)
 	}
-	if c.outPending() {
+	if c.outPending() || c.shared > 0 {
 		c.linger()
 	}
 	if c.wait != nil {
@@ -284,6 +319,10 @@ func (c *Conn) finish() {
 	if !c.closed || c.finished || c.recvOn || c.sendOn || c.polled() || c.uses > 0 || c.outPending() {
 		return
 	}
+	if c.shared > 0 && !c.discarded {
+		c.awaitShared()
+		return
+	}
 	if !c.loop.forget(int(c.fd)) && c.loop.w.Command(&c.ctl) {
 		return // reconcile finishes
 	}
@@ -299,7 +338,19 @@ func (c *Conn) finish() {
 		c.wait.timer.Stop()
 		c.wait.write.Wake() // its kick may find the worker gone by now, as nothing here keeps that any more
 	}
+	if !c.discarded && c.loop.engine.system.Lingers(int(c.fd)) {
+		go c.closeFD() // it may wait for as long as the user has set, and the worker must not
+		return
+	}
+	c.closeFD()
+}
+
+// closeFD is the end of c: nobody uses fd, and nobody will.
+func (c *Conn) closeFD() {
 	c.loop.engine.system.Close(int(c.fd), c.discarded)
+	if c.wait != nil && c.wait.closer != nil {
+		c.wait.closer.Wake()
+	}
 	c.loop.remove(c)
 }
 

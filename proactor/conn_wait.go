@@ -23,8 +23,9 @@ type waits struct {
 	stopping         []*executor.Waiter // PauseReads, until the receive has ended
 	readAt, writeAt  int64              // deadlines on the engine's clock, ns; 0 none
 	lingerAt         int64
-	turn             *bool // of the WriteContext under way, for its context
-	armed            int64 // what timer is set for, 0 when it is not
+	closer           *executor.Waiter // CloseWait
+	turn             *bool            // of the WriteContext under way, for its context
+	armed            int64            // what timer is set for, 0 when it is not
 	timer            executor.Timer
 	conn             *Conn
 }

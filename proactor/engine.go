@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/internal/op"
 )
@@ -27,6 +28,7 @@ type Engine struct {
 	writeQueue int
 	direct     bool // system is the kernel, so that system calls may be made past it
 	log        func(string)
+	fixed      *buffers.Pool // nil when Config.FixedBytes is negative
 	turn       atomic.Uint32 // of assign
 
 	mu        sync.Mutex // guards what follows
@@ -39,6 +41,9 @@ type Engine struct {
 func New(c Config) (*Engine, error) {
 	c, err := c.withDefaults()
 	if err != nil {
+		return nil, err
+	}
+	if c.fixed, err = fixedPool(c.FixedBytes, c.FixedSends); err != nil {
 		return nil, err
 	}
 	make, info, err := chooseBackend(c)
@@ -64,7 +69,7 @@ func New(c Config) (*Engine, error) {
 func start(c Config, make func(int) (op.Backend, error), info Info) (*Engine, error) {
 	var err error
 	e := &Engine{
-		info: info, system: c.system, quota: c.ReceiveQuota, writeQueue: c.WriteQueue, log: c.Log,
+		info: info, system: c.system, quota: c.ReceiveQuota, writeQueue: c.WriteQueue, log: c.Log, fixed: c.fixed,
 		acceptors: map[*Acceptor]struct{}{},
 	}
 	_, e.direct = c.system.(*kernel)
@@ -220,6 +225,9 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
 		defer cancel()
 		err = e.ex.Shutdown(grace)
+	}
+	if e.fixed != nil {
+		err = errors.Join(err, e.fixed.Close())
 	}
 	return errors.Join(forced, err)
 }

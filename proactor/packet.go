@@ -54,6 +54,7 @@ type PacketConn struct {
 	waking   bool // a reader was woken and has not run yet
 	direct   bool // nothing is received ahead, see packetRaw
 
+	fence  fence
 	recv   op.Op
 	hdr    unix.Msghdr // recv's
 	iov    unix.Iovec  // of a rescue
@@ -205,6 +206,8 @@ func (c *PacketConn) reconcile() {
 func (c *PacketConn) Complete(o *op.Op, r *op.Completion) {
 	c.mu.Lock()
 	switch {
+	case o == &c.fence.op:
+		c.fence.end()
 	case c.onPoll(o, r):
 	case o == &c.recv && c.recvOn:
 		c.onRecv(r)
@@ -272,8 +275,11 @@ func (c *PacketConn) finish() {
 	if !c.closed || c.finished || c.recvOn || c.polled() || c.uses > 0 || c.flying.head != nil || c.waiting.head != nil {
 		return
 	}
-	if !c.loop.forget(int(c.fd)) && c.loop.w.Command(&c.ctl) {
+	if !c.letGo() && c.loop.w.Command(&c.ctl) {
 		return // reconcile finishes
+	}
+	if c.fence.on {
+		return // Complete finishes
 	}
 	c.finished = true
 	c.timer.Stop()
@@ -284,6 +290,20 @@ func (c *PacketConn) finish() {
 	}
 }
 
+// letGo has the backend and the kernel let go of the descriptor; that may take a fence. It reports false when the caller is
+// not on the worker, where it is to be done. mu is held.
+func (c *PacketConn) letGo() bool {
+	if !c.fence.needed {
+		return c.loop.forget(int(c.fd))
+	}
+	s, on := c.loop.w.Enter()
+	if on {
+		c.fence.passed(c.loop, c)
+		s.Leave()
+	}
+	return on
+}
+
 // broke ends c with its backend; see broke.go.
 func (c *PacketConn) broke(err error) {
 	c.mu.Lock()
@@ -291,6 +311,7 @@ func (c *PacketConn) broke(err error) {
 	if p := c.raw; p != nil {
 		p.inOn, p.outOn = false, false
 	}
+	c.fence.end()
 	c.broken = err
 	for b := c.flying.pop(); b != nil; b = c.flying.pop() {
 		b.lost(err)

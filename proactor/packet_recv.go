@@ -44,6 +44,7 @@ func (c *PacketConn) startRecv(rescue []byte) {
 		return
 	}
 	c.recvOn = true
+	c.fence.need(c.loop)
 }
 
 func (c *PacketConn) endRescue() { c.rescue, c.iov, c.hdr.Iov = nil, unix.Iovec{}, nil }

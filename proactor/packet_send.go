@@ -126,6 +126,7 @@ func (c *PacketConn) start(b *sendBatch) {
 	}
 	if b.pending > 0 {
 		c.flying.push(b)
+		c.fence.need(c.loop)
 		return
 	}
 	b.done()

@@ -19,6 +19,8 @@ type Stats struct {
 	// ZeroCopySends counts sends without a copy (Conn.SetZeroCopy), ZeroCopyCopied those of them that the kernel copied
 	// all the same, as it does over loopback.
 	ZeroCopySends, ZeroCopyCopied uint64
+	// Leases is the state of the memory that Engine.Lease lends; Backend.Fixed counts the operations that had it registered.
+	Leases buffers.PoolStats
 	// Executor has tasks, steals, hand-overs, demotions, panics.
 	Executor executor.Stats
 	// Buffers has one entry per worker.
@@ -28,6 +30,9 @@ type Stats struct {
 // Stats returns the counters.
 func (e *Engine) Stats() Stats {
 	s := Stats{Executor: e.ex.Stats()}
+	if e.fixed != nil {
+		s.Leases = e.fixed.Stats()
+	}
 	for _, l := range e.loops {
 		b := l.backend.Stats()
 		s.Backend.Submitted += b.Submitted
@@ -37,6 +42,9 @@ func (e *Engine) Stats() Stats {
 		s.Backend.NoBuffers += b.NoBuffers
 		s.Backend.Overflows += b.Overflows
 		s.Backend.Rearmed += b.Rearmed
+		s.Backend.Fixed += b.Fixed
+		s.Backend.FixedBytes += b.FixedBytes
+		s.Backend.FixedRefused += b.FixedRefused
 		s.InFlight += l.backend.InFlight()
 		s.Conns += int(l.load.Load())
 		s.Rescued += l.starved.Load()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"testing"
+
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 // The functions and the sequence are behind variables, so that no loop below gets to know them at compile time.
@@ -136,8 +138,8 @@ func BenchmarkBuffer(b *testing.B) {
 		}
 	})
 	b.Run("coroutines", func(b *testing.B) {
-		e := newExecutor(b, 1)
-		if err := onCoroutine(b, e, func() error { return run(b) }); err != nil {
+		e := worldtest.NewExecutor(b, 1)
+		if err := worldtest.OnCoroutine(b, e, func() error { return run(b) }); err != nil {
 			b.Fatal(err)
 		}
 	})

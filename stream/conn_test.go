@@ -15,6 +15,7 @@ import (
 
 	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/worldtest"
 	"github.com/ouro-io/ouro/net"
 	"github.com/ouro-io/ouro/proactor"
 	"github.com/ouro-io/ouro/uring"
@@ -30,7 +31,7 @@ func onEachBackend(t *testing.T, c proactor.Config, f func(t *testing.T, e *proa
 			e, err := proactor.New(c)
 			require.NoError(t, err)
 			t.Cleanup(func() {
-				require.NoError(t, e.Shutdown(until(t)))
+				require.NoError(t, e.Shutdown(worldtest.Within(t)))
 				for _, g := range e.Stats().Buffers {
 					require.Zero(t, g.Out, "leases left")
 				}
@@ -63,7 +64,7 @@ func wait(t *testing.T, done chan error) {
 	select {
 	case err := <-done:
 		require.NoError(t, err)
-	case <-time.After(hang):
+	case <-time.After(worldtest.Hang):
 		t.Fatal("hangs")
 	}
 }
@@ -207,7 +208,7 @@ func TestLeasesPass(t *testing.T) {
 		}
 		go func() { _, _ = peer.Write(sent) }()
 		at := 0
-		err := Read(peer).ForEach(until(t), func(b []byte) error {
+		err := Read(peer).ForEach(worldtest.Within(t), func(b []byte) error {
 			for i := range b {
 				if b[i] != sent[at+i] {
 					return fmt.Errorf("byte %d is wrong", at+i)
@@ -223,7 +224,7 @@ func TestLeasesPass(t *testing.T) {
 }
 
 func TestDatagrams(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
+	worldtest.OnEachSide(t, func(t *testing.T) error {
 		a, err := stdnet.ListenPacket("udp", "127.0.0.1:0")
 		if err != nil {
 			return err
@@ -236,18 +237,18 @@ func TestDatagrams(t *testing.T) {
 		defer b.Close()
 		// One at a time, so that nothing can be dropped: each answer asks for the next.
 		go func() {
-			_ = WriteDatagrams(until(t), Datagrams(a, 0).Take(20), a) // echo
+			_ = WriteDatagrams(worldtest.Within(t), Datagrams(a, 0).Take(20), a) // echo
 		}()
 		for i := range 20 {
-			if err := WriteDatagrams(until(t), Of(Datagram{a.LocalAddr(), []byte{byte(i)}}), b); err != nil {
+			if err := WriteDatagrams(worldtest.Within(t), Of(Datagram{a.LocalAddr(), []byte{byte(i)}}), b); err != nil {
 				return err
 			}
-			d, ok, err := Datagrams(b, 100).First(until(t))
+			d, ok, err := Datagrams(b, 100).First(worldtest.Within(t))
 			if err != nil || !ok || len(d.Data) != 1 || d.Data[0] != byte(i) {
 				return fmt.Errorf("%v, %v", d, err)
 			}
 		}
-		ctx, cancel := context.WithCancelCause(until(t))
+		ctx, cancel := context.WithCancelCause(worldtest.Within(t))
 		stop := time.AfterFunc(time.Millisecond, func() { cancel(errBoom) })
 		defer stop.Stop()
 		if err := Datagrams(b, 0).Run(ctx); !errors.Is(err, errBoom) {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 // chopped is b in chunks of random sizes, each in memory that is overwritten as soon as it is no longer lent.
@@ -44,7 +46,7 @@ func chopped(rt *rapid.T, b []byte) Stream[[]byte] {
 func TestLinesAgainstModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		text := rapid.StringOfN(rapid.SampledFrom([]rune("ab\r\n")), 0, 80, -1).Draw(rt, "text")
-		got, err := Own(Lines(chopped(rt, []byte(text)), 0)).Collect(until(t))
+		got, err := Own(Lines(chopped(rt, []byte(text)), 0)).Collect(worldtest.Within(t))
 		require.NoError(rt, err)
 		var want []string
 		if text != "" {
@@ -61,7 +63,7 @@ func TestDelimitedAgainstModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		text := rapid.StringOfN(rapid.SampledFrom([]rune("abc;")), 0, 60, -1).Draw(rt, "text")
 		limit := rapid.IntRange(1, 20).Draw(rt, "limit")
-		got, err := Own(Delimited(chopped(rt, []byte(text)), ';', limit)).Collect(until(t))
+		got, err := Own(Delimited(chopped(rt, []byte(text)), ';', limit)).Collect(worldtest.Within(t))
 		parts := strings.Split(text, ";")
 		var wantErr error
 		for i, p := range parts {
@@ -100,12 +102,12 @@ func TestLengthPrefixedAgainstModel(t *testing.T) {
 			wire, err = p.Append(wire, f)
 			require.NoError(rt, err)
 		}
-		encoded, err := Own(WithLength(Of(frames...), p)).Collect(until(t))
+		encoded, err := Own(WithLength(Of(frames...), p)).Collect(worldtest.Within(t))
 		require.NoError(rt, err)
 		require.Equal(rt, string(wire), string(bytes.Join(encoded, nil)))
 
 		cut := rapid.IntRange(0, len(wire)).Draw(rt, "cut")
-		got, err := Own(LengthPrefixed(chopped(rt, wire[:cut]), p)).Collect(until(t))
+		got, err := Own(LengthPrefixed(chopped(rt, wire[:cut]), p)).Collect(worldtest.Within(t))
 		n, whole := 0, 0 // how many frames are whole, and where they end
 		for n < len(frames) {
 			next, _ := p.Append(nil, frames[n])
@@ -128,7 +130,7 @@ func TestLengthPrefixedAgainstModel(t *testing.T) {
 }
 
 func TestFrameBounds(t *testing.T) {
-	ctx := until(t)
+	ctx := worldtest.Within(t)
 	require.ErrorIs(t, LengthPrefixed(Of([]byte{0xff, 0xff, 0xff, 0xff}), Prefix{}).Run(ctx), ErrFrameTooLong)
 	require.ErrorIs(t, LengthPrefixed(Of([]byte{0, 0, 0}, []byte{9, 1}), Prefix{Max: 8}).Run(ctx), ErrFrameTooLong)
 	require.ErrorIs(t, LengthPrefixed(Of(bytes.Repeat([]byte{0xff}, 11)), Prefix{Varint: true}).Run(ctx), errVarint)
@@ -145,13 +147,13 @@ func TestFrameBounds(t *testing.T) {
 func TestFramesAreNotCopied(t *testing.T) {
 	chunk := []byte("one\ntwo\n")
 	n := 0
-	require.NoError(t, Lines(Of(chunk), 0).ForEach(until(t), func(line []byte) error {
+	require.NoError(t, Lines(Of(chunk), 0).ForEach(worldtest.Within(t), func(line []byte) error {
 		require.Same(t, &chunk[n*4], &line[0])
 		n++
 		return nil
 	}))
 	require.Equal(t, 2, n)
-	if raceEnabled {
+	if worldtest.Race {
 		return
 	}
 	// And none is allocated, not even for those that straddle chunks.
@@ -168,7 +170,7 @@ func TestXORAndSum(t *testing.T) {
 		data := rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(rt, "data")
 		key := rapid.SliceOfN(rapid.Byte(), 0, 9).Draw(rt, "key")
 		h := crc32.NewIEEE()
-		got, err := Own(Sum(XOR(chopped(rt, data), key), h)).Collect(until(t))
+		got, err := Own(Sum(XOR(chopped(rt, data), key), h)).Collect(worldtest.Within(t))
 		require.NoError(rt, err)
 		want := bytes.Clone(data)
 		for i := range want {
@@ -183,14 +185,14 @@ func TestXORAndSum(t *testing.T) {
 
 // TestGatherKeepsOrder: nothing is lost, and a slow consumer gets few large chunks.
 func TestGatherKeepsOrder(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
+	worldtest.OnEachSide(t, func(t *testing.T) error {
 		for _, size := range []int{1, 7, 64, 1 << 20} {
 			small := Map(upTo(1000, nil), func(i int) []byte { return fmt.Appendf(nil, "%d,", i) })
 			var want, got []byte
 			for i := range 1000 {
 				want = fmt.Appendf(want, "%d,", i)
 			}
-			err := Gather(small, size).ForEach(until(t), func(b []byte) error {
+			err := Gather(small, size).ForEach(worldtest.Within(t), func(b []byte) error {
 				if len(b) > max(size, 4) {
 					return fmt.Errorf("%d bytes in one, where %d may gather", len(b), size)
 				}
@@ -206,7 +208,7 @@ func TestGatherKeepsOrder(t *testing.T) {
 }
 
 func TestFiles(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
+	worldtest.OnEachSide(t, func(t *testing.T) error {
 		name := filepath.Join(t.TempDir(), "x")
 		f, err := os.Create(name)
 		if err != nil {
@@ -214,7 +216,7 @@ func TestFiles(t *testing.T) {
 		}
 		defer f.Close()
 		lines := Map(upTo(20_000, nil), func(i int) []byte { return fmt.Appendf(nil, "line %d", i) })
-		n, err := Write(until(t), Gather(WithDelimiter(lines, '\n'), 4096), f)
+		n, err := Write(worldtest.Within(t), Gather(WithDelimiter(lines, '\n'), 4096), f)
 		if err != nil {
 			return err
 		}
@@ -224,7 +226,7 @@ func TestFiles(t *testing.T) {
 		}
 		defer r.Close()
 		i, size := 0, int64(0)
-		err = Lines(Read(r), 0).ForEach(until(t), func(line []byte) error {
+		err = Lines(Read(r), 0).ForEach(worldtest.Within(t), func(line []byte) error {
 			if string(line) != fmt.Sprintf("line %d", i) {
 				return fmt.Errorf("%q at %d", line, i)
 			}
@@ -245,7 +247,7 @@ type failingWriter struct{ n int }
 func (w failingWriter) Write(b []byte) (int, error) { return min(w.n, len(b)), nil }
 
 func TestShortWrite(t *testing.T) {
-	n, err := Write(until(t), Of([]byte("abc"), []byte("defgh")), failingWriter{4})
+	n, err := Write(worldtest.Within(t), Of([]byte("abc"), []byte("defgh")), failingWriter{4})
 	require.EqualValues(t, 7, n)
 	require.True(t, errors.Is(err, io.ErrShortWrite))
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/internal/routine"
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 type counter struct{ n atomic.Int64 }
@@ -57,7 +58,7 @@ func suspensions() map[string]Stream[int] {
 		"MapUnordered":         MapUnordered(endless, 3, wait),
 		"Batch":                flat(Batch(then(upTo(2, nil)), 3, time.Hour)),
 		"Batch without time":   flat(Batch(then(upTo(2, nil)), 3, 0)),
-		"WindowTime":           flat(WindowTime(then(upTo(2, nil)), time.Hour, time.Hour)),
+		"WindowTime":           flat(WindowTime(then(upTo(2, nil)), time.Hour, time.Hour, 1000)),
 		"Debounce":             then(upTo(2, nil)).Debounce(time.Hour),
 		"Throttle":             endless.Throttle(2, time.Hour),
 		"Timeout":              then(upTo(2, nil)).Timeout(time.Hour),
@@ -93,8 +94,8 @@ func suspensions() map[string]Stream[int] {
 func TestCancelEverywhere(t *testing.T) {
 	for name, s := range suspensions() {
 		t.Run(name, func(t *testing.T) {
-			onEachSide(t, func(t *testing.T) error {
-				ctx, cancel := context.WithCancelCause(until(t))
+			worldtest.OnEachSide(t, func(t *testing.T) error {
+				ctx, cancel := context.WithCancelCause(worldtest.Within(t))
 				n := 0
 				stop := time.AfterFunc(5*time.Millisecond, func() { cancel(errBoom) })
 				defer stop.Stop()
@@ -113,9 +114,9 @@ func TestStopEverywhere(t *testing.T) {
 	for name, values := range map[string]int{"pure computation": 3, "Buffer": 5, "Merge": 5, "Zip right": 2, "Throttle": 2, "Timeout": 2, "Partition": 5, "Pull": 2, "Gather": 1} {
 		s := suspensions()[name]
 		t.Run(name, func(t *testing.T) {
-			onEachSide(t, func(t *testing.T) error {
+			worldtest.OnEachSide(t, func(t *testing.T) error {
 				for n := 1; n <= values; n++ {
-					got, err := s.Take(n).Collect(until(t))
+					got, err := s.Take(n).Collect(worldtest.Within(t))
 					if err != nil || len(got) != n {
 						return fmt.Errorf("take %d: %v, %v", n, got, err)
 					}
@@ -128,14 +129,14 @@ func TestStopEverywhere(t *testing.T) {
 
 // TestTimeoutEnds has a slow source be cancelled, and a slow consumer not.
 func TestTimeoutEnds(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
+	worldtest.OnEachSide(t, func(t *testing.T) error {
 		var te *TimeoutError
-		got, err := then(upTo(3, nil)).Timeout(5 * time.Millisecond).Collect(until(t))
+		got, err := then(upTo(3, nil)).Timeout(5 * time.Millisecond).Collect(worldtest.Within(t))
 		if len(got) != 3 || !errors.As(err, &te) || !errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("%v, %v", got, err)
 		}
 		n := 0
-		err = upTo(3, nil).Timeout(20*time.Millisecond).ForEach(until(t), func(int) error {
+		err = upTo(3, nil).Timeout(20*time.Millisecond).ForEach(worldtest.Within(t), func(int) error {
 			n++
 			executor.Sleep(30 * time.Millisecond) // longer than the source may take
 			return nil
@@ -149,8 +150,8 @@ func TestTimeoutEnds(t *testing.T) {
 
 // TestByTime: what waits for time comes although nothing follows it.
 func TestByTime(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
-		ctx := until(t)
+	worldtest.OnEachSide(t, func(t *testing.T) error {
+		ctx := worldtest.Within(t)
 		batch, ok, err := Batch(then(upTo(3, nil)), 10, 20*time.Millisecond).First(ctx)
 		if err != nil || !ok || len(batch) == 0 {
 			return fmt.Errorf("batch %v, %v", batch, err)
@@ -159,7 +160,7 @@ func TestByTime(t *testing.T) {
 		if err != nil || !ok {
 			return fmt.Errorf("debounce %v, %v", last, err)
 		}
-		w, ok, err := WindowTime(then(upTo(3, nil)), 20*time.Millisecond, 10*time.Millisecond).First(ctx)
+		w, ok, err := WindowTime(then(upTo(3, nil)), 20*time.Millisecond, 10*time.Millisecond, 10).First(ctx)
 		if err != nil || !ok || len(w) == 0 {
 			return fmt.Errorf("window %v, %v", w, err)
 		}
@@ -173,9 +174,9 @@ func TestByTime(t *testing.T) {
 
 // TestThrottleHolds: more than the burst cannot pass sooner than the rate allows, however fast the machine is.
 func TestThrottleHolds(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
+	worldtest.OnEachSide(t, func(t *testing.T) error {
 		begin := time.Now()
-		n, err := Fold(until(t), upTo(30, nil).Throttle(10, 10*time.Millisecond), 0, func(a, _ int) int { return a + 1 })
+		n, err := Fold(worldtest.Within(t), upTo(30, nil).Throttle(10, 10*time.Millisecond), 0, func(a, _ int) int { return a + 1 })
 		if took := time.Since(begin); err != nil || n != 30 || took < 19*time.Millisecond {
 			return fmt.Errorf("%d values in %v, %v", n, took, err)
 		}
@@ -217,11 +218,11 @@ func TestDiscardedValuesAreReleased(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEachSide(t, func(t *testing.T) error {
+			worldtest.OnEachSide(t, func(t *testing.T) error {
 				for take := 1; take < 12; take++ {
 					var c counter
 					s := Map(upTo(10, nil), func(int) held { c.add(1); return held{&c} })
-					if err := op(s).Take(take).Run(until(t)); err != nil {
+					if err := op(s).Take(take).Run(worldtest.Within(t)); err != nil {
 						return err
 					}
 					if c.get() != 0 {
@@ -255,8 +256,8 @@ func TestPanicsInParts(t *testing.T) {
 		"GroupBy":       Map(GroupBy(bad, GroupConfig{}, func(v int) int { return 1 }), func(g Group[int, int]) int { return g.Key }),
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEachSide(t, func(t *testing.T) error {
-				err := s.Run(until(t))
+			worldtest.OnEachSide(t, func(t *testing.T) error {
+				err := s.Run(worldtest.Within(t))
 				var p *executor.PanicError
 				if !errors.Is(err, errBoom) || !errors.As(err, &p) || len(p.Stack) == 0 {
 					return fmt.Errorf("%v", err)
@@ -266,8 +267,8 @@ func TestPanicsInParts(t *testing.T) {
 		})
 	}
 	t.Run("Goexit", func(t *testing.T) {
-		onEachSide(t, func(t *testing.T) error {
-			err := upTo(3, nil).Tap(func(int) { runtime.Goexit() }).Buffer(1).Run(until(t))
+		worldtest.OnEachSide(t, func(t *testing.T) error {
+			err := upTo(3, nil).Tap(func(int) { runtime.Goexit() }).Buffer(1).Run(worldtest.Within(t))
 			if !errors.Is(err, executor.ErrGoexit) {
 				return fmt.Errorf("%v", err)
 			}
@@ -276,10 +277,10 @@ func TestPanicsInParts(t *testing.T) {
 	})
 	t.Run("consumer", func(t *testing.T) {
 		require.PanicsWithValue(t, errBoom, func() {
-			_ = then(upTo(3, nil)).Buffer(1).ForEach(until(t), func(int) error { panic(errBoom) })
+			_ = then(upTo(3, nil)).Buffer(1).ForEach(worldtest.Within(t), func(int) error { panic(errBoom) })
 		})
 		require.PanicsWithValue(t, errBoom, func() {
-			_ = Gather(Map(then(upTo(3, nil)), func(int) []byte { return make([]byte, 8) }), 8).ForEach(until(t), func([]byte) error { panic(errBoom) })
+			_ = Gather(Map(then(upTo(3, nil)), func(int) []byte { return make([]byte, 8) }), 8).ForEach(worldtest.Within(t), func([]byte) error { panic(errBoom) })
 		})
 	})
 }
@@ -308,7 +309,7 @@ func TestPartsNotStarted(t *testing.T) {
 		close(results)
 	}))
 	close(closing)
-	require.NoError(t, e.Shutdown(until(t)))
+	require.NoError(t, e.Shutdown(worldtest.Within(t)))
 	for r := range results {
 		require.ErrorIs(t, r.err, executor.ErrShutdown, r.name)
 	}
@@ -316,7 +317,7 @@ func TestPartsNotStarted(t *testing.T) {
 
 // TestSequentialOperatorsAllocateNothing compares runs over few and over many values.
 func TestSequentialOperatorsAllocateNothing(t *testing.T) {
-	if raceEnabled {
+	if worldtest.Race {
 		t.Skip("the race detector allocates")
 	}
 	for _, op := range operators()[:9] {
@@ -340,42 +341,11 @@ func TestSequentialOperatorsAllocateNothing(t *testing.T) {
 	}
 }
 
-// TestStress sends a million values through concurrent stages (fewer under -short and -race).
-func TestStress(t *testing.T) {
-	total := 1_000_000
-	if testing.Short() || raceEnabled {
-		total = 50_000
-	}
-	for _, workers := range []int{1, 2, 8} {
-		t.Run(fmt.Sprint(workers), func(t *testing.T) {
-			e := newExecutor(t, workers)
-			require.NoError(t, onCoroutine(t, e, func() error {
-				part := total / 4
-				s := Merge(upTo(part, nil).Buffer(16), upTo(part, nil), upTo(part, nil).Buffer(1), upTo(part, nil))
-				sum, err := Fold(context.Background(), s.Buffer(64), 0, func(a, v int) int { return a + v })
-				if want := 4 * (part * (part - 1) / 2); err != nil || sum != want {
-					return fmt.Errorf("%d, want %d; %v", sum, want, err)
-				}
-				n, err := Fold(context.Background(), MapConcurrent(upTo(total/20, nil), 8, func(_ context.Context, v int) (int, error) { return v, nil }), 0, func(a, v int) int {
-					if a == v {
-						return a + 1
-					}
-					return -1 << 30
-				})
-				if n != total/20 || err != nil {
-					return fmt.Errorf("%d, %v", n, err)
-				}
-				return nil
-			}))
-		})
-	}
-}
-
 // What lies in a branch that is never run is released when the whole is given up.
 func TestBranchNotRunIsReleased(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
+	worldtest.OnEachSide(t, func(t *testing.T) error {
 		var c counter
-		ctx, cancel := context.WithCancel(until(t))
+		ctx, cancel := context.WithCancel(worldtest.Within(t))
 		s := Concat(Map(upTo(10, nil), func(int) held { c.add(1); return held{&c} }), blocked[held]())
 		n := 0
 		yes, _ := s.Partition(8, func(held) bool { n++; return n%2 == 0 })
@@ -396,27 +366,27 @@ func TestBranchNotRunIsReleased(t *testing.T) {
 
 // A stream that panics on its way to a Go channel leaves no goroutine behind (TestMain looks), and its panic passes.
 func TestToChanPanics(t *testing.T) {
-	onEachSide(t, func(t *testing.T) (err error) {
+	worldtest.OnEachSide(t, func(t *testing.T) (err error) {
 		defer func() {
 			if p := recover(); p != any(errBoom) {
 				err = fmt.Errorf("recovered %v", p)
 			}
 		}()
 		bad := upTo(3, nil).Tap(func(v int) { panic(errBoom) })
-		return errors.Join(bad.ToChan(until(t), make(chan int, 9)), errors.New("did not panic"))
+		return errors.Join(bad.ToChan(worldtest.Within(t), make(chan int, 9)), errors.New("did not panic"))
 	})
 }
 
 // In order, nothing overtakes a panic.
 func TestMapConcurrentPanicKeepsOrder(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
+	worldtest.OnEachSide(t, func(t *testing.T) error {
 		for range scaleOrder {
 			got, err := MapConcurrent(upTo(9, nil), 4, func(_ context.Context, v int) (int, error) {
 				if v == 3 {
 					panic(errBoom)
 				}
 				return v, nil
-			}).Collect(until(t))
+			}).Collect(worldtest.Within(t))
 			if !errors.Is(err, errBoom) || len(got) > 4 {
 				return fmt.Errorf("%v, %v", got, err)
 			}
@@ -426,3 +396,33 @@ func TestMapConcurrentPanicKeepsOrder(t *testing.T) {
 }
 
 const scaleOrder = 200
+
+// TestWindowTimeIsBounded: a source that is faster than the windows waits, and nothing is lost.
+func TestWindowTimeIsBounded(t *testing.T) {
+	const n, limit = 200, 8
+	for _, step := range []time.Duration{time.Millisecond, 3 * time.Millisecond} { // sliding, tumbling
+		worldtest.OnEachSide(t, func(t *testing.T) error {
+			var taken, yielded atomic.Int64
+			source := upTo(n, nil).Tap(func(int) {
+				// Those that wait for their window, one in the pipe, one at its door.
+				if ahead := taken.Add(1) - yielded.Load(); ahead > limit+2 {
+					t.Errorf("%d values are held", ahead)
+				}
+			})
+			last := -1
+			return WindowTime(source, 3*time.Millisecond, step, limit).ForEach(worldtest.Within(t), func(w []int) error {
+				if len(w) > limit {
+					return fmt.Errorf("a window of %d", len(w))
+				}
+				for _, v := range w {
+					if v > last+1 {
+						return fmt.Errorf("%d after %d", v, last)
+					}
+					last = max(last, v)
+				}
+				yielded.Store(int64(last + 1))
+				return nil
+			})
+		})
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 var errBoom = errors.New("boom")
@@ -97,7 +98,7 @@ func operators() []operator {
 		}},
 		{"Batch", func(s Stream[int]) Stream[int] { return flat(Batch(s, 4, 0)) }, same},
 		{"Batch by time", func(s Stream[int]) Stream[int] { return flat(Batch(s, 4, time.Hour)) }, same},
-		{"WindowTime", func(s Stream[int]) Stream[int] { return flat(WindowTime(s, time.Hour, time.Hour)) }, same},
+		{"WindowTime", func(s Stream[int]) Stream[int] { return flat(WindowTime(s, time.Hour, time.Hour, 1000)) }, same},
 		{"Throttle", func(s Stream[int]) Stream[int] { return s.Throttle(1000, time.Microsecond) }, same},
 		{"Timeout", func(s Stream[int]) Stream[int] { return s.Timeout(time.Hour) }, same},
 		{"Catch", func(s Stream[int]) Stream[int] { return s.Catch(func(err error) Stream[int] { return Fail[int](err) }) }, same},
@@ -203,7 +204,7 @@ func TestAgainstModel(t *testing.T) {
 			names += ops[i].name + ", "
 		}
 		take := rapid.IntRange(0, len(want)+3).Draw(rt, "take")
-		ctx := until(t)
+		ctx := worldtest.Within(t)
 		if take <= len(want) {
 			got, e := s.Take(take).Collect(ctx)
 			if e != nil && !(err != nil && errors.Is(e, err)) || e == nil && !slices.Equal(got, want[:take]) {
@@ -222,16 +223,16 @@ func TestAgainstModel(t *testing.T) {
 	})
 	for _, workers := range []int{1, 2, 8} {
 		t.Run(fmt.Sprint("coroutine of ", workers), func(t *testing.T) {
-			e := newExecutor(t, workers)
+			e := worldtest.NewExecutor(t, workers)
 			rapid.Check(t, func(rt *rapid.T) {
-				require.NoError(rt, onCoroutine(t, e, func() error { return run(rt) }))
+				require.NoError(rt, worldtest.OnCoroutine(t, e, func() error { return run(rt) }))
 			})
 		})
 	}
 }
 
 func TestMergeKeepsAll(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
+	worldtest.OnEachSide(t, func(t *testing.T) error {
 		const streams, each = 5, 200
 		var ss []Stream[int]
 		for i := range streams {
@@ -239,7 +240,7 @@ func TestMergeKeepsAll(t *testing.T) {
 		}
 		var last [streams]int
 		n := 0
-		err := Merge(ss...).ForEach(until(t), func(v int) error {
+		err := Merge(ss...).ForEach(worldtest.Within(t), func(v int) error {
 			if v%each < last[v/each] {
 				return fmt.Errorf("stream %d: %d after %d", v/each, v%each, last[v/each])
 			}
@@ -255,8 +256,8 @@ func TestMergeKeepsAll(t *testing.T) {
 }
 
 func TestMergeFails(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
-		_, err := Merge(upTo(3, errBoom), blocked[int]()).Collect(until(t))
+	worldtest.OnEachSide(t, func(t *testing.T) error {
+		_, err := Merge(upTo(3, errBoom), blocked[int]()).Collect(worldtest.Within(t))
 		if !errors.Is(err, errBoom) {
 			return fmt.Errorf("%v", err)
 		}
@@ -266,7 +267,7 @@ func TestMergeFails(t *testing.T) {
 
 // TestMapConcurrentIsBounded counts the calls under way.
 func TestMapConcurrentIsBounded(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
+	worldtest.OnEachSide(t, func(t *testing.T) error {
 		var now, most, total counter
 		s := MapConcurrent(upTo(300, nil), 4, func(ctx context.Context, v int) (int, error) {
 			most.max(now.add(1))
@@ -277,7 +278,7 @@ func TestMapConcurrentIsBounded(t *testing.T) {
 			return v, nil
 		})
 		want := 0
-		err := s.ForEach(until(t), func(v int) error {
+		err := s.ForEach(worldtest.Within(t), func(v int) error {
 			if v != want {
 				return fmt.Errorf("%d instead of %d", v, want)
 			}
@@ -293,7 +294,7 @@ func TestMapConcurrentIsBounded(t *testing.T) {
 }
 
 func TestMapConcurrentFails(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
+	worldtest.OnEachSide(t, func(t *testing.T) error {
 		var got []int
 		err := MapConcurrent(upTo(100, nil), 4, func(ctx context.Context, v int) (int, error) {
 			if v == 10 {
@@ -303,7 +304,7 @@ func TestMapConcurrentFails(t *testing.T) {
 				executor.Yield()
 			}
 			return v, nil
-		}).ForEach(until(t), func(v int) error { got = append(got, v); return nil })
+		}).ForEach(worldtest.Within(t), func(v int) error { got = append(got, v); return nil })
 		for i, v := range got {
 			if v != i || v >= 10 {
 				return fmt.Errorf("%v before the error", got)
@@ -318,9 +319,9 @@ func TestMapConcurrentFails(t *testing.T) {
 
 // TestPullAsksOnDemand: the source makes a value only when one is asked for.
 func TestPullAsksOnDemand(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
+	worldtest.OnEachSide(t, func(t *testing.T) error {
 		var made counter
-		next, stop := upTo(100, nil).Tap(func(int) { made.add(1) }).Pull(until(t))
+		next, stop := upTo(100, nil).Tap(func(int) { made.add(1) }).Pull(worldtest.Within(t))
 		for i := range 5 {
 			if v, ok := next(); v != i || !ok || made.get() != int64(i+1) {
 				return fmt.Errorf("value %d: %d, %v, made %d", i, v, ok, made.get())
@@ -338,20 +339,20 @@ func TestPullAsksOnDemand(t *testing.T) {
 
 func TestTwice(t *testing.T) {
 	b := upTo(1, nil).Tee(1, 1)[0]
-	require.NoError(t, b.Run(until(t)))
-	require.ErrorIs(t, b.Run(until(t)), ErrTwice)
+	require.NoError(t, b.Run(worldtest.Within(t)))
+	require.ErrorIs(t, b.Run(worldtest.Within(t)), ErrTwice)
 }
 
 func TestGroupLimit(t *testing.T) {
 	err := MapUnordered(GroupBy(upTo(10, nil), GroupConfig{Groups: 2}, func(v int) int { return v }), 4, func(ctx context.Context, g Group[int, int]) (int, error) {
 		return 0, g.Values.Run(ctx)
-	}).Run(until(t))
+	}).Run(worldtest.Within(t))
 	require.ErrorIs(t, err, ErrGroups)
 }
 
 func TestSeqBothWays(t *testing.T) {
 	var got []int
-	for v, err := range upTo(5, errBoom).Seq(until(t)) {
+	for v, err := range upTo(5, errBoom).Seq(worldtest.Within(t)) {
 		if err != nil {
 			require.ErrorIs(t, err, errBoom)
 			require.Len(t, got, 5)
@@ -359,34 +360,34 @@ func TestSeqBothWays(t *testing.T) {
 		}
 		got = append(got, v)
 	}
-	all, err := From2(upTo(5, nil).Seq(until(t))).Collect(until(t))
+	all, err := From2(upTo(5, nil).Seq(worldtest.Within(t))).Collect(worldtest.Within(t))
 	require.NoError(t, err)
 	require.Equal(t, got, all)
-	_, err = From2(upTo(5, errBoom).Seq(until(t))).Collect(until(t))
+	_, err = From2(upTo(5, errBoom).Seq(worldtest.Within(t))).Collect(worldtest.Within(t))
 	require.ErrorIs(t, err, errBoom)
-	all, err = From(slices.Values(got)).Collect(until(t))
+	all, err = From(slices.Values(got)).Collect(worldtest.Within(t))
 	require.NoError(t, err)
 	require.Equal(t, got, all)
-	v, ok, err := upTo(5, nil).Skip(2).First(until(t))
+	v, ok, err := upTo(5, nil).Skip(2).First(worldtest.Within(t))
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Equal(t, 2, v)
 }
 
 func TestChannels(t *testing.T) {
-	onEachSide(t, func(t *testing.T) error {
+	worldtest.OnEachSide(t, func(t *testing.T) error {
 		c := make(chan int)
 		done := make(chan error, 1)
 		go func() {
-			done <- upTo(100, nil).ToChan(until(t), c)
+			done <- upTo(100, nil).ToChan(worldtest.Within(t), c)
 			close(c)
 		}()
-		sum, err := Fold(until(t), FromChan(c), 0, func(a, v int) int { return a + v })
+		sum, err := Fold(worldtest.Within(t), FromChan(c), 0, func(a, v int) int { return a + v })
 		if err != nil || sum != 4950 {
 			return fmt.Errorf("%d, %v", sum, err)
 		}
 		d := make(chan int, 100)
-		if err := upTo(50, errBoom).ToChan(until(t), d); !errors.Is(err, errBoom) || len(d) != 50 {
+		if err := upTo(50, errBoom).ToChan(worldtest.Within(t), d); !errors.Is(err, errBoom) || len(d) != 50 {
 			return fmt.Errorf("%v, %d sent", err, len(d))
 		}
 		return <-done
@@ -402,10 +403,10 @@ func TestRetryAndCatch(t *testing.T) {
 	got, err := flaky.Retry(func(n int, err error) (time.Duration, bool) {
 		require.Equal(t, 1, n, "values came in between")
 		return time.Microsecond, runs < 3
-	}).Collect(until(t))
+	}).Collect(worldtest.Within(t))
 	require.ErrorIs(t, err, errBoom)
 	require.Equal(t, []int{0, 1, 0, 1, 0, 1}, got)
-	got, err = upTo(2, errBoom).Catch(func(err error) Stream[int] { require.ErrorIs(t, err, errBoom); return Of(7) }).Collect(until(t))
+	got, err = upTo(2, errBoom).Catch(func(err error) Stream[int] { require.ErrorIs(t, err, errBoom); return Of(7) }).Collect(worldtest.Within(t))
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 1, 7}, got)
 }

@@ -189,6 +189,22 @@ func (p *pipe[T]) get() (v T, how got) {
 	}
 }
 
+// rest waits for the alarm, and takes no value meanwhile.
+func (p *pipe[T]) rest() got {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		switch {
+		case p.closed || p.n == 0 && p.running == 0:
+			return gotNothing
+		case p.due:
+			p.due = false
+			return gotDue
+		}
+		p.wait()
+	}
+}
+
 // take removes the oldest value. mu is held.
 func (p *pipe[T]) take() T {
 	v := p.ring[p.head]

@@ -79,11 +79,12 @@ func Batch[T any](s Stream[T], n int, d time.Duration) Stream[[]T] {
 }
 
 // WindowTime is Window by time: the values that came within the last size, given every step. With step equal to size the
-// windows tumble. Windows without values are left out. It panics when size or step is not positive, or step is above
-// size.
-func WindowTime[T any](s Stream[T], size, step time.Duration) Stream[[]T] {
-	if size <= 0 || step <= 0 || step > size {
-		panic("stream: WindowTime needs 0 < step ≤ size")
+// windows tumble. Windows without values are left out. At most limit values are held: then s waits, and goes on after the
+// next window, so a window never has more. It panics when size or step is not positive, step is above size, or limit is
+// below 1.
+func WindowTime[T any](s Stream[T], size, step time.Duration, limit int) Stream[[]T] {
+	if size <= 0 || step <= 0 || step > size || limit < 1 {
+		panic("stream: WindowTime needs 0 < step ≤ size and a limit of 1 or more")
 	}
 	type entry struct {
 		v  T
@@ -110,7 +111,13 @@ func WindowTime[T any](s Stream[T], size, step time.Duration) Stream[[]T] {
 			}
 			alarm.Set(step)
 			for {
-				v, how := in.get()
+				var v T
+				var how got
+				if len(held) < limit {
+					v, how = in.get()
+				} else {
+					how = in.rest()
+				}
 				switch how {
 				case gotNothing:
 					if n := len(held); n > 0 && held[n-1].at.After(end.Add(-step)) {

@@ -46,6 +46,7 @@ func TestLayouts(t *testing.T) {
 		{restrictionArg{}, "opcode@0 value@2 resv@3 resv2@4 size 16"},
 		{rsrcRegister{}, "nr@0 flags@4 resv2@8 data@16 tags@24 size 32"},
 		{rsrcUpdate{}, "offset@0 resv@4 data@8 size 16"},
+		{rsrcUpdate2{}, "offset@0 resv@4 data@8 tags@16 nr@24 resv2@28 size 32"},
 		{syncCancelArg{}, "addr@0 fd@8 flags@12 timeout@16 opcode@32 pad@33 pad2@40 size 64"},
 		{fileRange{}, "off@0 len@4 resv@8 size 16"},
 		{cloneBuffersArg{}, "srcFD@0 flags@4 srcOff@8 dstOff@12 nr@16 pad@20 size 32"},

@@ -20,6 +20,7 @@ const (
 	registerEnableRings     = 12
 	registerFiles2          = 13
 	registerBuffers2        = 15
+	registerBuffersUpdate   = 16
 	registerIOWQMaxWorkers  = 19
 	registerRingFDs         = 20
 	unregisterRingFDs       = 21
@@ -75,6 +76,9 @@ func AllowRegister(op uint8) Restriction { return Restriction{restrictionRegiste
 
 // AllowUnregisterBufRing permits BufRing.Close, which is a registration too.
 func AllowUnregisterBufRing() Restriction { return AllowRegister(unregisterPbufRing) }
+
+// AllowUpdateBuffers permits UpdateBuffers.
+func AllowUpdateBuffers() Restriction { return AllowRegister(registerBuffersUpdate) }
 
 // AllowSQEFlags permits SQE flags.
 func AllowSQEFlags(flags uint8) Restriction { return Restriction{restrictionFlagsAllowed, flags} }

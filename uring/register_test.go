@@ -58,6 +58,37 @@ func TestProbeOps(t *testing.T) {
 	require.False(t, ops.Has(ops.Last+1))
 }
 
+// Places of a sparse table are filled and emptied; what is empty is refused.
+func TestSparseBuffers(t *testing.T) {
+	r := newRing(t, Params{})
+	mem, err := mapAnonymous(8192)
+	require.NoError(t, err)
+	defer unix.Munmap(mem)
+	_, err = r.UpdateBuffers(0, [][]byte{mem})
+	require.ErrorIs(t, err, syscall.ENXIO)
+	require.NoError(t, r.RegisterBuffersSparse(4))
+	fd, err := unix.Open("/dev/zero", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(fd)
+	read := func(at uint16) int32 {
+		copy(mem[4096:], "full")
+		queue(t, r, 1, func(s *SQE) { s.PrepReadFixed(fd, mem[4096:4100], 0, at) })
+		return one(t, r, 1).Res
+	}
+	require.Equal(t, res(syscall.EFAULT), read(2))
+	n, err := r.UpdateBuffers(2, [][]byte{mem[4096:], mem[:4096]})
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	require.EqualValues(t, 4, read(2))
+	require.Zero(t, mem[4096])
+	require.Equal(t, res(syscall.EFAULT), read(3), "another part of the memory")
+	_, err = r.UpdateBuffers(2, [][]byte{nil})
+	require.NoError(t, err)
+	require.Equal(t, res(syscall.EFAULT), read(2))
+	_, err = r.UpdateBuffers(4, [][]byte{mem})
+	require.ErrorIs(t, err, syscall.EINVAL)
+}
+
 func TestRegisteredBuffers(t *testing.T) {
 	r := newRing(t, Params{})
 	mem, err := mapAnonymous(8192)

@@ -49,6 +49,15 @@ type rsrcUpdate struct {
 	data   uint64
 }
 
+type rsrcUpdate2 struct {
+	offset uint32
+	resv   uint32
+	data   uint64
+	tags   uint64
+	nr     uint32
+	resv2  uint32
+}
+
 type syncCancelArg struct {
 	addr    uint64
 	fd      int32
@@ -109,6 +118,41 @@ func (r *Ring) RegisterBuffers(bufs [][]byte) error {
 		return registerError("register buffers", errno)
 	}
 	return nil
+}
+
+// RegisterBuffersSparse registers n empty places for UpdateBuffers. 5.19.
+func (r *Ring) RegisterBuffersSparse(n uint32) error {
+	arg := rsrcRegister{nr: n, flags: registerRsrcSparse}
+	// SAFETY: struct io_uring_rsrc_register; n is its size here.
+	if _, errno := sysRegister(r.fd, registerBuffers2, unsafe.Pointer(&arg), uint32(unsafe.Sizeof(arg))); errno != 0 {
+		return registerError("register buffers", errno)
+	}
+	return nil
+}
+
+// UpdateBuffers pins bufs at the places from offset on, in the stead of what was there; an empty one only takes that away.
+// Operations under way go on with what they have begun with. It returns how many were replaced. The rest is as with RegisterBuffers.
+// 5.13.
+func (r *Ring) UpdateBuffers(offset uint32, bufs [][]byte) (int, error) {
+	if len(bufs) == 0 {
+		return 0, nil
+	}
+	iovs := make([]unix.Iovec, len(bufs))
+	for i, b := range bufs {
+		if len(b) > 0 {
+			iovs[i].Base = unsafe.SliceData(b)
+			iovs[i].SetLen(len(b))
+		}
+	}
+	// SAFETY: struct io_uring_rsrc_update2; the array of struct iovec that it points to is kept alive below.
+	arg := rsrcUpdate2{offset: offset, data: sliceAddr(iovs), nr: uint32(len(iovs))}
+	n, errno := sysRegister(r.fd, registerBuffersUpdate, unsafe.Pointer(&arg), uint32(unsafe.Sizeof(arg)))
+	runtime.KeepAlive(iovs)
+	runtime.KeepAlive(bufs)
+	if errno != 0 {
+		return 0, registerError("update buffers", errno)
+	}
+	return n, nil
 }
 
 // RegisterFiles registers descriptors; a slot is the place in fds, -1 leaves it empty. The kernel keeps its own

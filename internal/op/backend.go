@@ -56,6 +56,9 @@ type Stats struct {
 	NoBuffers, Overflows uint64
 	// Rearmed counts multishots that were ended to arm them again on another thread.
 	Rearmed uint64
+	// Fixed counts operations on registered memory, FixedBytes is how much of that there is, and FixedRefused counts the times
+	// that memory was not registered: its operations were ordinary ones.
+	Fixed, FixedBytes, FixedRefused uint64
 }
 
 // System is the set of socket calls that the engine makes without a backend's help. None of them waits, each is
@@ -70,6 +73,8 @@ type System interface {
 	// Close is close(2). With reset a socket drops what it holds and resets the peer, as the kernel does for a
 	// socket that is closed with unread data.
 	Close(fd int, reset bool) syscall.Errno
+	// Lingers reports whether Close may wait for what is unsent, as SO_LINGER with a time has it do.
+	Lingers(fd int) bool
 	// Duplicate is a close-on-exec duplicate of fd, whose status flags become those given: O_NONBLOCK or 0. They are
 	// shared with fd.
 	Duplicate(fd, flags int) (int, syscall.Errno)

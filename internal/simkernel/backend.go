@@ -45,6 +45,7 @@ type Backend struct {
 	wake                                            chan struct{}
 
 	requests []*request
+	held     []*file // of operations that have ended; their references are given back later
 	cq       []cqe
 	overflow []cqe // did not fit
 	ghosts   []op.Ref
@@ -249,6 +250,7 @@ func (b *Backend) Close() error {
 	for len(b.requests) > 0 {
 		b.requests[0].finish(b.requests[0].partial(syscall.ECANCELED))
 	}
+	b.letGo()
 	b.k.mu.Unlock()
 	for b.broken == nil && len(b.cq)+len(b.overflow) > 0 {
 		b.deliver()

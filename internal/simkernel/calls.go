@@ -16,6 +16,8 @@ type file struct {
 	nonblock bool
 	refs     int
 	inFlight int // operations
+	lags     int // operations that have ended, but still hold it
+	fds      int // descriptors
 }
 
 func (f *file) drop() {
@@ -35,6 +37,7 @@ func (k *Kernel) install(f *file) (int, syscall.Errno) {
 	}
 	k.lowest = fd + 1
 	f.refs++
+	f.fds++
 	k.files[fd] = f
 	return fd, 0
 }
@@ -43,6 +46,9 @@ func (k *Kernel) uninstall(fd int) {
 	f := k.files[fd]
 	delete(k.files, fd)
 	k.lowest = min(k.lowest, fd)
+	if f.fds--; f.fds == 0 && f.lags > 0 && f.socket != nil && f.socket.state == listening {
+		k.violate("the address of descriptor %d is in use although it was closed: an operation that has ended holds it", fd)
+	}
 	f.drop()
 }
 
@@ -84,7 +90,7 @@ func (k *Kernel) ListenAs(fd, backlog int) (port uint16) {
 	defer k.mu.Unlock()
 	s := k.newSocket()
 	s.listen(k.freePort(), backlog)
-	k.files[fd] = &file{socket: s, refs: 1}
+	k.files[fd] = &file{socket: s, refs: 1, fds: 1}
 	return s.local.Port
 }
 
@@ -166,6 +172,9 @@ func (k *Kernel) Close(fd int, reset bool) syscall.Errno {
 	k.uninstall(fd)
 	return 0
 }
+
+// Lingers implements op.System: no socket here has SO_LINGER set.
+func (k *Kernel) Lingers(int) bool { return false }
 
 // Duplicate implements op.System.
 func (k *Kernel) Duplicate(fd, flags int) (int, syscall.Errno) {

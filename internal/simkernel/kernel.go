@@ -105,6 +105,7 @@ type action struct {
 	flow    *socket
 	request *request
 	agent   Agent
+	letGo   *Backend
 }
 
 // Run has things happen until nothing can, or too much has; it is for the time after the backends were closed.
@@ -127,6 +128,9 @@ func (k *Kernel) Freeze(frozen bool) {
 func (k *Kernel) act(b *Backend, agents bool) bool {
 	as := k.actions[:0]
 	k.actions = nil // an agent may lead here again
+	if b != nil && len(b.held) > 0 {
+		as = append(as, action{letGo: b})
+	}
 	for _, s := range k.sockets {
 		if s.canFlow() && !k.frozen {
 			as = append(as, action{flow: s})
@@ -156,6 +160,8 @@ func (k *Kernel) act(b *Backend, agents bool) bool {
 			a.flow.flow()
 		case a.request != nil:
 			b.advance(a.request)
+		case a.letGo != nil:
+			b.letGo()
 		default:
 			k.mu.Unlock()
 			a.agent.Step()

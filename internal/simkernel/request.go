@@ -46,6 +46,9 @@ type cqe struct {
 
 // start shows the kernel what was submitted. mu is held.
 func (b *Backend) start() {
+	if len(b.fresh) > 0 {
+		b.letGo() // submitting takes the lock under which io_uring ends operations
+	}
 	for _, r := range b.fresh {
 		if f := b.k.files[r.fd]; f != nil && r.kind != op.Nop {
 			r.file = f
@@ -57,6 +60,16 @@ func (b *Backend) start() {
 		b.requests = append(b.requests, r)
 	}
 	b.fresh = b.fresh[:0]
+}
+
+// letGo gives back the references of operations that have ended. io_uring posts a completion first: until then the
+// program may have seen it. mu is held.
+func (b *Backend) letGo() {
+	for _, f := range b.held {
+		f.lags--
+		f.drop()
+	}
+	b.held = b.held[:0]
 }
 
 // can reports whether something can happen to r.
@@ -300,7 +313,10 @@ func (r *request) post(res int32, buf int, more bool) {
 	b.requests = slices.DeleteFunc(b.requests, func(x *request) bool { return x == r })
 	if r.file != nil {
 		r.unwatch()
-		r.file.drop()
+		b.held = append(b.held, r.file)
+		if r.file.lags++; b.ring == nil {
+			b.letGo() // a reactor holds no references
+		}
 	}
 	if len(b.ghosts) < 8 {
 		b.ghosts = append(b.ghosts, r.ref)

@@ -17,6 +17,8 @@ var mutations = []mutation{
 		"c.finished || c.recvOn || c.sendOn", "c.finished || c.sendOn"},
 	{"the descriptor is closed while a send is in flight", "proactor/conn.go",
 		"c.finished || c.recvOn || c.sendOn", "c.finished || c.recvOn"},
+	{"a listener's descriptor is closed while an accept that has ended holds it", "proactor/acceptor.go",
+		"		if a.fence.passed(a.loop, a) {\n", "		if a.fence.passed(a.loop, a) || true {\n"},
 	{"a closed connection does not wait for what Send has accepted", "proactor/conn.go",
 		" || c.uses > 0 || c.outPending() {", " || c.uses > 0 {"},
 
@@ -30,7 +32,7 @@ var mutations = []mutation{
 	{"a worker that sleeps is not woken", "executor/worker.go",
 		"		w.driver.Wake()\n", "		_ = w.driver\n"},
 	{"a worker does not look for commands before it sleeps", "executor/worker.go",
-		"	return !w.injected.empty() || !w.sent.empty() || w.stop.Load()\n", "	return !w.injected.empty() || w.stop.Load()\n"},
+		"	return !w.injected.empty() || !w.sent.empty() || w.stop.Load() ||", "	return !w.injected.empty() || w.stop.Load() ||"},
 	{"a coroutine that was woken is not made ready", "executor/waiter.go",
 		"			co.home.enqueue(&co.task)\n", "			_ = co.home\n"},
 	{"data wakes no reader", "proactor/conn_recv.go",

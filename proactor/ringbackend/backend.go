@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/internal/fixedbuf"
 	"github.com/ouro-io/ouro/internal/netpark"
 	"github.com/ouro-io/ouro/internal/op"
 	"github.com/ouro-io/ouro/uring"
@@ -57,6 +58,8 @@ type Backend struct {
 	completion op.Completion
 
 	zeroCopy             zeroCopy
+	fixed                fixedbuf.Table
+	fixedSends           bool // also for sends without a copy
 	submitted, completed uint64
 	stats                counters
 }
@@ -104,6 +107,8 @@ func (b *Backend) open(c Config) (err error) {
 	if b.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return fmt.Errorf("eventfd: %w", err)
 	}
+	b.fixed.Init(b.ring, c.Fixed)
+	b.fixedSends = c.Fixed != nil && c.Fixed.SmallPages()
 	return enable(b.ring, c.Restrict)
 }
 
@@ -141,6 +146,9 @@ func (b *Backend) fill(sqe *uring.SQE, o *op.Op) {
 	prepare(sqe, o)
 	if o.Kind == op.SendZC && b.zeroCopy.noReport {
 		sqe.IoPrio &^= uring.SendZCReportUsage
+	}
+	if o.Kind == op.Read || o.Kind == op.Write || o.Kind == op.SendZC {
+		b.useRegistered(sqe, o)
 	}
 	sqe.UserData = uint64(o.Ref())
 	if o.Kind == op.Recv || o.Kind == op.Accept || o.Kind == op.RecvMsg {
@@ -220,13 +228,17 @@ func (b *Backend) FileFlags() int { return 0 }
 
 // Stats may be called from any goroutine.
 func (b *Backend) Stats() op.Stats {
-	s := &b.stats
+	s, f := &b.stats, b.fixed.Stats()
 	return op.Stats{
 		Submitted: s.submitted.Load(), Completed: s.completed.Load(),
 		Syscalls: s.syscalls.Load(), Polls: s.polls.Load(),
 		NoBuffers: s.noBuffers.Load(), Overflows: s.overflows.Load(), Rearmed: s.rearmed.Load(),
+		Fixed: f.Used, FixedBytes: f.Bytes, FixedRefused: f.Refused,
 	}
 }
+
+// FixedReason says why memory of Config.Fixed is not registered, empty when none was refused. Any goroutine.
+func (b *Backend) FixedReason() string { return b.fixed.Reason() }
 
 // closeLimit bounds how long Close waits for the kernel to end what was cancelled.
 const closeLimit = 5 * time.Second
@@ -267,6 +279,7 @@ func (b *Backend) release() error {
 	}
 	if b.ring != nil {
 		errs = append(errs, b.ring.Close())
+		b.fixed.Closed()
 	}
 	b.wakeMu.Lock()
 	if b.wakeFD >= 0 {

@@ -14,7 +14,7 @@ import (
 
 // Restrict says what the kernel lets a ring do (io_uring_register(2), IORING_REGISTER_RESTRICTIONS). Whoever gets hold of
 // the ring's memory or descriptor, through a bug in this process, can make it do that much and no more: no opening,
-// renaming or removing of files, no commands to devices, no new registrations. It is defence in depth, not a sandbox: the
+// renaming or removing of files, no commands to devices, no new registrations but of memory. It is defence in depth, not a sandbox: the
 // process can still make system calls.
 type Restrict uint8
 
@@ -50,7 +50,10 @@ func (r Restrict) allowed() []uring.Restriction {
 			flags |= s.Flags
 		}
 	}
-	list := []uring.Restriction{uring.AllowSQEFlags(flags), uring.AllowUnregisterBufRing()}
+	if r == RestrictUsed {
+		ops[uring.OpReadFixed], ops[uring.OpWriteFixed] = true, true
+	}
+	list := []uring.Restriction{uring.AllowSQEFlags(flags), uring.AllowUnregisterBufRing(), uring.AllowUpdateBuffers()}
 	for code, yes := range ops {
 		if yes {
 			list = append(list, uring.AllowOp(uint8(code)))

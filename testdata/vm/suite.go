@@ -47,6 +47,16 @@ var suites = []suite{
 	{pkg: "proactor", run: engineTests, off: true, offRun: "^(TestForcedEpoll|TestCoroutineEcho|TestCallbackEcho|TestDeadlines)$"},
 	{pkg: "internal/faults", run: "^(TestBadNetworks|TestPeerVanishes|TestForkSharesNoRing|TestWorkWithoutLockedMemory|TestWorkWithoutTheRing)$"},
 	{pkg: "net", run: netTests, off: true, offRun: "^(TestServeEcho|TestCloseWhileWaiting|TestReset|TestDialErrors)$"},
+	{pkg: "file", run: "^(TestDirect.*|TestPageCacheFirst|TestBatch.*|TestVectors|TestContext.*|TestCloseMeanwhile|TestSameTransfers|TestSameErrors|TestSameOtherFiles|TestCopies|TestPipes)$",
+		off: true, offRun: "^(TestBatch|TestSameTransfers|TestContextEndsMeanwhile|TestCopies)$"},
+	// Of the patterns what ends in a socket, a file or a cancel in the kernel; of the locks, whether those who wait are woken.
+	{pkg: "csp", run: "^(TestConn.*|TestFromConnBackpressure|TestToConnBackpressure|TestBridges|TestChanClose.*)$",
+		off: true, offRun: "^(TestConnFrames|TestFromConnBackpressure)$"},
+	{pkg: "stream", run: "^(TestBackpressure|TestCancelConnections|TestLeasesPass|TestDatagrams|TestFiles|TestShortWrite)$",
+		off: true, offRun: "^(TestCancelConnections|TestDatagrams)$"},
+	{pkg: "future", run: "^(TestAwait.*|TestCancelReachesTheKernel|TestTime|TestSelect)$"},
+	{pkg: "actor", run: "^(TestAsk|TestConnectionActor|TestGracefulStop|TestShutdownStopsWhatWaits)$"},
+	{pkg: "locks", run: "^(TestMutexFIFO|TestMutexCancel|TestRWMutexOrder|TestSemaphoreCancel|TestCondCancel)$"},
 }
 
 // How io_uring is taken away.

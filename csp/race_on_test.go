@@ -1,5 +1,0 @@
-//go:build race
-
-package csp
-
-const raceEnabled = true

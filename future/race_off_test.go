@@ -1,5 +1,0 @@
-//go:build !race
-
-package future
-
-const raceEnabled = false
