@@ -338,6 +338,15 @@ func (c *Conn) finish() {
 		c.wait.timer.Stop()
 		c.wait.write.Wake() // its kick may find the worker gone by now, as nothing here keeps that any more
 	}
+	if !c.discarded && c.loop.engine.system.Lingers(int(c.fd)) {
+		go c.closeFD() // it may wait for as long as the user has set, and the worker must not
+		return
+	}
+	c.closeFD()
+}
+
+// closeFD is the end of c: nobody uses fd, and nobody will.
+func (c *Conn) closeFD() {
 	c.loop.engine.system.Close(int(c.fd), c.discarded)
 	if c.wait != nil && c.wait.closer != nil {
 		c.wait.closer.Wake()
