@@ -24,13 +24,15 @@ const (
 )
 
 // mapArena maps n bytes, a multiple of FixedChunk. Only what is touched takes memory.
-func mapArena(n int) (*arena, error) {
+func mapArena(n int, small bool) (*arena, error) {
 	whole, err := mapMemory(n + FixedChunk)
 	if err != nil {
 		return nil, err
 	}
 	mem := whole[untilChunk(whole):][:n]
-	wantHuge(mem)
+	if !small {
+		wantHuge(mem)
+	}
 	return &arena{whole: whole, mem: mem, used: make([]uint32, n/FixedChunk)}, nil
 }
 
@@ -83,6 +85,9 @@ func (p *Pool) Chunks() int {
 	return p.maxBytes / FixedChunk
 }
 
+// SmallPages reports whether the memory of p is in ordinary pages (PoolConfig.SmallPages).
+func (p *Pool) SmallPages() bool { return p.small }
+
 // ChunkBytes is the memory of a chunk that Chunk has named. It stays mapped while any lease of p is held, and until p is closed.
 func (p *Pool) ChunkBytes(i int) []byte {
 	return p.arena.Load().mem[i*FixedChunk:][:FixedChunk:FixedChunk]
@@ -96,7 +101,7 @@ func (p *Pool) mapSpan(size int) ([]byte, error) {
 	a := p.arena.Load()
 	if a == nil {
 		var err error
-		if a, err = mapArena(p.maxBytes); err != nil {
+		if a, err = mapArena(p.maxBytes, p.small); err != nil {
 			return nil, err
 		}
 		p.arena.Store(a)

@@ -20,6 +20,9 @@ type PoolConfig struct {
 	// pages where the system has them, in chunks of FixedChunk (2 MiB). It is not given back to the system before Close. MaxBytes
 	// is then rounded up to whole chunks, by default 16 MiB, and MaxSlab is at most a chunk.
 	Fixed bool
+	// SmallPages leaves huge pages out of Fixed. Sends without a copy need that: the kernel charges to the socket how far into its page the
+	// memory lies.
+	SmallPages bool
 }
 
 const (
@@ -64,7 +67,7 @@ func (c PoolConfig) checked() (PoolConfig, error) {
 // lock have a pool each.
 type Pool struct {
 	maxBytes, maxSlab int
-	fixed             bool
+	fixed, small      bool
 	arena             atomic.Pointer[arena] // of a fixed pool, once it is mapped
 	doubles           atomic.Uint64
 
@@ -80,7 +83,7 @@ func NewPool(c PoolConfig) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{maxBytes: c.MaxBytes, maxSlab: c.MaxSlab, fixed: c.Fixed, classes: make([]class, classOf(c.MaxSlab)+1)}
+	p := &Pool{maxBytes: c.MaxBytes, maxSlab: c.MaxSlab, fixed: c.Fixed, small: c.SmallPages, classes: make([]class, classOf(c.MaxSlab)+1)}
 	for i := range p.classes {
 		p.classes[i].slab = minSlab << i
 	}

@@ -42,7 +42,7 @@ func (a *Acceptor) broke(err error) {
 
 func (c *Conn) broke(err error) {
 	c.mu.Lock()
-	c.recvOn = false
+	c.recvOn, c.shared = false, 0
 	c.endRecv(err)
 	if c.werr() == nil {
 		c.setWerr(err)

@@ -31,8 +31,8 @@ import (
 //  1. recvOn (sendOn) is set exactly while recv (send) belongs to the backend.
 //  2. out.bytes, and what it points to, is not touched by others while sendOn. out is set while sendOn, while writing, and
 //     while Send has accepted bytes that are not sent.
-//  3. fd is closed once, by finish, when closed and neither operation is in flight, no direct system call runs (uses)
-//     and nothing that Send accepted is left to send. So an fd number that was given away is never used.
+//  3. fd is closed once, by finish, when closed and neither operation is in flight, no direct system call runs (uses),
+//     nothing that Send accepted is left to send, and the kernel reads from no memory of ours (shared), unless the peer is to be reset. So an fd number that was given away is never used.
 //  4. Every lease in the inbox and in the queue of Send is released or handed to a caller.
 type Conn struct {
 	loop *loop
@@ -57,9 +57,11 @@ type Conn struct {
 	direct    bool // Read makes the system calls; recv is not used
 	opened    bool // OnOpen was called
 	told      bool // OnClose was called
+	shutWrite bool // by awaitShared
 
 	fullIn uint32 // the turn in which the inbox came to hold the quota, 0 when it does not
 	zcFrom int32  // SetZeroCopy
+	shared int32  // sends without a copy that the kernel has not let go of
 
 	recv     op.Op
 	inbox    leaseQueue
@@ -297,7 +299,7 @@ func (c *Conn) shut() {
 	if c.rerr() == nil {
 		c.setRerr(ErrClosed)
 	}
-	if c.outPending() {
+	if c.outPending() || c.shared > 0 {
 		c.linger()
 	}
 	if c.wait != nil {
@@ -317,6 +319,10 @@ func (c *Conn) finish() {
 	if !c.closed || c.finished || c.recvOn || c.sendOn || c.polled() || c.uses > 0 || c.outPending() {
 		return
 	}
+	if c.shared > 0 && !c.discarded {
+		c.awaitShared()
+		return
+	}
 	if !c.loop.forget(int(c.fd)) && c.loop.w.Command(&c.ctl) {
 		return // reconcile finishes
 	}
@@ -332,6 +338,15 @@ func (c *Conn) finish() {
 		c.wait.timer.Stop()
 		c.wait.write.Wake() // its kick may find the worker gone by now, as nothing here keeps that any more
 	}
+	if !c.discarded && c.loop.engine.system.Lingers(int(c.fd)) {
+		go c.closeFD() // it may wait for as long as the user has set, and the worker must not
+		return
+	}
+	c.closeFD()
+}
+
+// closeFD is the end of c: nobody uses fd, and nobody will.
+func (c *Conn) closeFD() {
 	c.loop.engine.system.Close(int(c.fd), c.discarded)
 	if c.wait != nil && c.wait.closer != nil {
 		c.wait.closer.Wake()

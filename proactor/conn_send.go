@@ -24,17 +24,30 @@ type outgoing struct {
 	queue  leaseQueue     // what Send accepted behind them
 	queued int            // bytes that Send has accepted and the kernel has not taken
 	cancel bool           // the send under way is to end
-	zc     *zeroCopyLease // the Write under way is one without a copy
+	zc     *zeroCopyLease // the Write under way is one without a copy, or it holds lease
 }
 
 var outgoings = sync.Pool{New: func() any { return &outgoing{op: op.Op{Kind: op.Send}} }}
 
 // drop gives up what Send has accepted.
 func (o *outgoing) drop() {
-	o.lease.Release()
-	o.lease = buffers.Lease{}
+	o.dropLease()
 	o.queue.drop()
 	o.queued = 0
+}
+
+// dropLease lets go of lease, which the kernel may still be reading from when it goes without a copy.
+func (o *outgoing) dropLease() {
+	switch {
+	case !o.lease.Valid():
+		return // zc, if any, is a WriteLease's
+	case o.zc != nil:
+		o.zc.release()
+		o.zc = nil
+	default:
+		o.lease.Release()
+	}
+	o.lease = buffers.Lease{}
 }
 
 // next makes the oldest of the queue the send under way.
@@ -86,6 +99,9 @@ func (c *Conn) beginWrite() {
 
 // startSend submits out.bytes. mu is held, the worker owned.
 func (c *Conn) startSend() {
+	if c.out.lease.Valid() && c.out.zc == nil && c.sharesMemory(len(c.out.bytes)) {
+		c.out.zc = newZeroCopyLease(c.out.lease)
+	}
 	if c.out.zc != nil && c.startZeroCopy() {
 		return
 	}
@@ -138,9 +154,9 @@ func (c *Conn) sendDone() {
 		return
 	}
 	if o := c.out; o != nil {
-		o.lease.Release()
+		o.dropLease()
 		o.queued -= o.sent + len(o.bytes)
-		o.lease, o.bytes, o.sent = buffers.Lease{}, nil, 0
+		o.bytes, o.sent = nil, 0
 	}
 	if c.werr() != nil {
 		if c.out != nil {
@@ -165,7 +181,7 @@ func (c *Conn) nextOut() {
 }
 
 // Send queues the bytes of l, in order, and returns without waiting. It takes l over in any case and releases it when the
-// bytes are with the kernel. The queue is bounded by Config.WriteQueue: ErrWriteQueueFull.
+// bytes are with the kernel, or when that has let go of them (see SetZeroCopy). The queue is bounded by Config.WriteQueue: ErrWriteQueueFull.
 func (c *Conn) Send(l buffers.Lease) error {
 	s, on := c.loop.w.Enter()
 	c.mu.Lock()

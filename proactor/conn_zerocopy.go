@@ -12,17 +12,28 @@ import (
 
 // Writes without a copy. The network card reads the bytes from the caller's memory, and again for each retransmission, so
 // the memory is in use for as long as the peer has not acknowledged them. A []byte belongs to its caller when Write returns;
-// a lease is given away. So only WriteLease sends without a copy, and it returns when the bytes are on their way, like any
-// Write; the lease is released when the kernel has let go of it.
+// a lease is given away. So only WriteLease and Send go without a copy. WriteLease returns when the bytes are on their way,
+// like any Write; the lease is released when the kernel has let go of it.
 //
-//	WriteLease ──SendZC──▶ in flight ──More: the result──▶ WriteLease returns, or sends the rest
-//	                          └──────terminal: the memory is free──▶ one reference less; the last releases the lease
+//	WriteLease, Send ──SendZC──▶ in flight ──More: the result──▶ WriteLease returns, the queue of Send goes on; or the rest is sent
+//	                                └──terminal: the memory is free──▶ one reference less; the last releases the lease
+//
+// Close. A descriptor that is closed leaves its data with the kernel, which sends it for as long as the peer takes nothing and is
+// there; nobody could bound how long the memory is in use. So a closed connection whose memory is shared ends its side
+// (shutdown(2)) and keeps the descriptor until the last notification, but no longer than lingerTime: then it resets the peer, which
+// frees everything at once. A connection that is reset anyway does not wait.
 
 // zeroCopyLease is a lease that a WriteLease and its operations hold together.
 type zeroCopyLease struct {
 	lease buffers.Lease
 	refs  atomic.Int32
 	off   bool // the kernel refused; the rest is copied. Conn.mu
+}
+
+func newZeroCopyLease(l buffers.Lease) *zeroCopyLease {
+	z := &zeroCopyLease{lease: l}
+	z.refs.Store(1)
+	return z
 }
 
 func (z *zeroCopyLease) release() {
@@ -39,7 +50,7 @@ type zeroCopySend struct {
 	sent  bool
 }
 
-// SetZeroCopy has WriteLease send leases of at least from bytes without copying them, where the backend is io_uring and the
+// SetZeroCopy has WriteLease and Send send leases of at least from bytes without copying them, where the backend is io_uring and the
 // socket can do it; 0, the default, never. It pays from some 16 KiB on with a real network card, and never over loopback,
 // where the kernel copies in any case (Stats.ZeroCopyCopied tells); the memory stays in use until the peer has
 // acknowledged the bytes.
@@ -52,7 +63,10 @@ func (c *Conn) SetZeroCopy(from int) {
 // WriteLease sends the bytes of l like Write, and releases l: at once, or when the kernel has let go of the memory (see
 // SetZeroCopy).
 func (c *Conn) WriteLease(l buffers.Lease) error {
-	if c.sharesMemory(l.Len()) {
+	c.mu.Lock()
+	shares := c.sharesMemory(l.Len())
+	c.mu.Unlock()
+	if shares {
 		return c.writeZeroCopy(l)
 	}
 	_, err := c.Write(l.Bytes())
@@ -60,20 +74,14 @@ func (c *Conn) WriteLease(l buffers.Lease) error {
 	return err
 }
 
-// sharesMemory reports whether a lease of n bytes goes without a copy.
+// sharesMemory reports whether a lease of n bytes goes without a copy. mu is held.
 func (c *Conn) sharesMemory(n int) bool {
-	if !c.loop.batches {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.zcFrom > 0 && n >= int(c.zcFrom)
+	return c.zcFrom > 0 && n >= int(c.zcFrom) && c.loop.batches
 }
 
 //go:noinline
 func (c *Conn) writeZeroCopy(l buffers.Lease) error {
-	z := &zeroCopyLease{lease: l}
-	z.refs.Store(1)
+	z := newZeroCopyLease(l)
 	defer z.release()
 	c.mu.Lock()
 	if err := c.takeTurn(noContext); err != nil {
@@ -114,7 +122,20 @@ func (c *Conn) startZeroCopy() bool {
 		return false // the copy meets the same error, and tells it
 	}
 	c.out.send, c.sendOn = &s.op, true
+	c.shared++
 	return true
+}
+
+// awaitShared is the end of a closed connection as long as the kernel reads from memory that it shares. mu is held.
+func (c *Conn) awaitShared() {
+	if c.shutWrite {
+		return
+	}
+	c.shutWrite = true
+	c.loop.engine.system.Shutdown(int(c.fd), syscall.SHUT_WR)
+	if c.waits().lingerAt == 0 {
+		c.linger()
+	}
 }
 
 // zeroCopyRefused makes "again, and copy" of an error that means no more than that. mu is held.
@@ -145,6 +166,9 @@ func (s *zeroCopySend) Complete(o *op.Op, r *op.Completion) {
 		c.onSend(r)
 	case s.sent && last && r.Result == 1:
 		l.zeroCopied[1].Add(1)
+	}
+	if last && c.shared > 0 {
+		c.shared--
 	}
 	c.finish()
 	c.mu.Unlock()

@@ -43,7 +43,7 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.fixed, err = fixedPool(c.FixedBytes); err != nil {
+	if c.fixed, err = fixedPool(c.FixedBytes, c.FixedSends); err != nil {
 		return nil, err
 	}
 	make, info, err := chooseBackend(c)

@@ -11,19 +11,19 @@ import (
 // Memory that the engine lends. All rings of the engine register it, each the chunks that its operations use; what an operation needs
 // is found by its address (internal/fixedbuf), so that neither Call nor Conn knows of it.
 
-func fixedPool(bytes int) (*buffers.Pool, error) {
+func fixedPool(bytes int, small bool) (*buffers.Pool, error) {
 	if bytes < 0 {
 		return nil, nil
 	}
-	p, err := buffers.NewPool(buffers.PoolConfig{Fixed: true, MaxBytes: bytes})
+	p, err := buffers.NewPool(buffers.PoolConfig{Fixed: true, MaxBytes: bytes, SmallPages: small})
 	if err != nil {
 		return nil, fmt.Errorf("proactor: Config.FixedBytes: %w", err)
 	}
 	return p, nil
 }
 
-// Lease lends n bytes, up to 1 MiB, aligned to 4 KiB if n is at least that, as O_DIRECT needs. Reads and writes of files, and sends
-// without a copy (Conn.SetZeroCopy), that the engine makes from them on io_uring need not pin the memory each time. It fails with an error that
+// Lease lends n bytes, up to 1 MiB, aligned to 4 KiB if n is at least that, as O_DIRECT needs. Reads and writes of files that the engine
+// makes with them on io_uring need not pin the memory each time, nor, with Config.FixedSends, sends without a copy. It fails with an error that
 // wraps buffers.ErrExhausted when Config.FixedBytes are lent, or are none, and never waits. Whoever has the lease releases it, before
 // Shutdown.
 func (e *Engine) Lease(n int) (buffers.Lease, error) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/internal/op"
@@ -87,6 +88,36 @@ func TestLingerEndsWhenThePeerDoesNotRead(t *testing.T) {
 		c.wait.timer.Set(1)
 		c.mu.Unlock()
 		until(t, c.locked(func() bool { return c.finished }), "the linger to end")
+	})
+}
+
+// TestLingeringCloseHoldsNobodyUp: close(2) waits where SO_LINGER says so, if no task work of a ring interrupts it; the
+// worker never does.
+func TestLingeringCloseHoldsNobodyUp(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		cfg.Workers = 1
+		e := newEngine(t, cfg)
+		c, peer := pair(t, e)
+		other, otherPeer := pair(t, e)
+		require.NoError(t, c.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
+		_, err := c.Write(make([]byte, 64<<20))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the socket is full")
+		require.NoError(t, c.Control(func(fd int) error {
+			return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: 3600})
+		}))
+		closed := make(chan error, 1)
+		go func() { closed <- c.CloseWait() }()
+		until(t, c.locked(func() bool { return c.finished }), "the end of c")
+		_, err = otherPeer.Write([]byte("x"))
+		require.NoError(t, err)
+		read := make(chan error, 1)
+		go func() {
+			_, err := other.Read(make([]byte, 1)) // it needs the worker that c is on
+			read <- err
+		}()
+		require.NoError(t, await(t, read, "the read of another connection"))
+		require.NoError(t, peer.Close()) // with unread bytes: a reset
+		require.NoError(t, await(t, closed, "the close to end"))
 	})
 }
 

@@ -38,6 +38,8 @@ func (*kernel) Close(fd int, reset bool) syscall.Errno {
 	return errnoOf(unix.Close(fd))
 }
 
+func (*kernel) Lingers(fd int) bool { return lingerSeconds(fd) > 0 }
+
 func (*kernel) Duplicate(fd, flags int) (int, syscall.Errno) {
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {

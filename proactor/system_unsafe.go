@@ -5,6 +5,8 @@ package proactor
 import (
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // none stands for the address of an empty slice, as the kernel wants a valid one.
@@ -32,4 +34,17 @@ func transfer(nr uintptr, fd int, p []byte, flags int) (int, syscall.Errno) {
 		return 0, errno
 	}
 	return int(n), 0
+}
+
+// lingerSeconds is what SO_LINGER says, 0 when it is off. Package unix has no call for it that reads both fields.
+func lingerSeconds(fd int) int32 {
+	var l unix.Linger
+	n := uint32(unsafe.Sizeof(l))
+	// SAFETY: the kernel writes at most n bytes to l, and the length to n; both outlive the call. It does not wait.
+	_, _, errno := syscall.RawSyscall6(sysGetsockopt, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER,
+		uintptr(unsafe.Pointer(&l)), uintptr(unsafe.Pointer(&n)), 0)
+	if errno != 0 || l.Onoff == 0 {
+		return 0
+	}
+	return l.Linger
 }

@@ -341,37 +341,6 @@ func TestSequentialOperatorsAllocateNothing(t *testing.T) {
 	}
 }
 
-// TestStress sends a million values through concurrent stages (fewer under -short and -race).
-func TestStress(t *testing.T) {
-	total := 1_000_000
-	if testing.Short() || worldtest.Race {
-		total = 50_000
-	}
-	for _, workers := range []int{1, 2, 8} {
-		t.Run(fmt.Sprint(workers), func(t *testing.T) {
-			e := worldtest.NewExecutor(t, workers)
-			require.NoError(t, worldtest.OnCoroutine(t, e, func() error {
-				part := total / 4
-				s := Merge(upTo(part, nil).Buffer(16), upTo(part, nil), upTo(part, nil).Buffer(1), upTo(part, nil))
-				sum, err := Fold(context.Background(), s.Buffer(64), 0, func(a, v int) int { return a + v })
-				if want := 4 * (part * (part - 1) / 2); err != nil || sum != want {
-					return fmt.Errorf("%d, want %d; %v", sum, want, err)
-				}
-				n, err := Fold(context.Background(), MapConcurrent(upTo(total/20, nil), 8, func(_ context.Context, v int) (int, error) { return v, nil }), 0, func(a, v int) int {
-					if a == v {
-						return a + 1
-					}
-					return -1 << 30
-				})
-				if n != total/20 || err != nil {
-					return fmt.Errorf("%d, %v", n, err)
-				}
-				return nil
-			}))
-		})
-	}
-}
-
 // What lies in a branch that is never run is released when the whole is given up.
 func TestBranchNotRunIsReleased(t *testing.T) {
 	worldtest.OnEachSide(t, func(t *testing.T) error {

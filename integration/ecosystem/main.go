@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 )
@@ -47,12 +48,12 @@ func main() {
 	}
 }
 
-// chosen returns the modules whose path holds one of the words, all without words.
+// chosen returns the modules whose path is one of the words or holds one that is no path; all without words.
 func chosen(words []string) (out []module) {
 	for _, m := range modules {
 		ok := len(words) == 0
 		for _, w := range words {
-			ok = ok || strings.Contains(m.path, w)
+			ok = ok || m.path == w || strings.Contains(m.path, w) && !slices.ContainsFunc(modules, func(m module) bool { return m.path == w })
 		}
 		if ok {
 			out = append(out, m)

@@ -38,5 +38,7 @@ var modules = []module{
 	{path: "github.com/tidwall/redcon", version: "v1.6.4"},
 	{path: "github.com/valyala/fasthttp", version: "v1.74.0"},
 	{path: "github.com/xtaci/smux", version: "v1.5.58"},
+	{path: "net", version: "of Go"},
+	{path: "net/http", version: "of Go"},
 	{path: "google.golang.org/grpc", version: "v1.84.0", packages: []string{"./internal/transport"}},
 }

@@ -73,6 +73,8 @@ type System interface {
 	// Close is close(2). With reset a socket drops what it holds and resets the peer, as the kernel does for a
 	// socket that is closed with unread data.
 	Close(fd int, reset bool) syscall.Errno
+	// Lingers reports whether Close may wait for what is unsent, as SO_LINGER with a time has it do.
+	Lingers(fd int) bool
 	// Duplicate is a close-on-exec duplicate of fd, whose status flags become those given: O_NONBLOCK or 0. They are
 	// shared with fd.
 	Duplicate(fd, flags int) (int, syscall.Errno)

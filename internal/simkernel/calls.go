@@ -173,6 +173,9 @@ func (k *Kernel) Close(fd int, reset bool) syscall.Errno {
 	return 0
 }
 
+// Lingers implements op.System: no socket here has SO_LINGER set.
+func (k *Kernel) Lingers(int) bool { return false }
+
 // Duplicate implements op.System.
 func (k *Kernel) Duplicate(fd, flags int) (int, syscall.Errno) {
 	k.mu.Lock()

@@ -59,6 +59,7 @@ type Backend struct {
 
 	zeroCopy             zeroCopy
 	fixed                fixedbuf.Table
+	fixedSends           bool // also for sends without a copy
 	submitted, completed uint64
 	stats                counters
 }
@@ -107,6 +108,7 @@ func (b *Backend) open(c Config) (err error) {
 		return fmt.Errorf("eventfd: %w", err)
 	}
 	b.fixed.Init(b.ring, c.Fixed)
+	b.fixedSends = c.Fixed != nil && c.Fixed.SmallPages()
 	return enable(b.ring, c.Restrict)
 }
 

@@ -26,8 +26,8 @@ type Config struct {
 	// files that cannot be done without waiting (io_uring_register(2), IORING_REGISTER_IOWQ_MAX_WORKERS; what is more
 	// waits). Default 32, at most 1024.
 	FileThreads int
-	// Fixed is a pool made with PoolConfig.Fixed whose memory is registered with the ring as it is first used, so that reads, writes
-	// and sends without a copy from it are spared the pinning. Default: none.
+	// Fixed is a pool made with PoolConfig.Fixed whose memory is registered with the ring as it is first used, so that reads and
+	// writes of files, and with PoolConfig.SmallPages sends without a copy, are spared the pinning. Default: none.
 	Fixed *buffers.Pool
 	// Restrict says what the kernel lets the ring do. Default RestrictUsed.
 	Restrict Restrict

@@ -26,7 +26,7 @@ type (
 // ouro lists the engine's faces.
 func ouro() []*Contestant {
 	serve := servers{protocol.Echo: serveOuro, protocol.Sink: serveOuro, protocol.Work: serveOuro, protocol.Block: serveOuro,
-		protocol.Broadcast: serveOuroBroadcast, protocol.Proxy: ouroProxy(plainCopy)}
+		protocol.Broadcast: serveOuroBroadcast, protocol.Proxy: ouroProxy(plainCopy), protocol.UDP: serveOuroPackets}
 	lease := servers{protocol.Echo: serveOuroLease, protocol.Sink: serveOuroLease, protocol.Proxy: ouroProxy(leaseCopy)}
 	callbacks := servers{protocol.Echo: serveOuroCallbacks, protocol.Sink: serveOuroCallbacks,
 		protocol.Work: serveOuroCallbacks, protocol.HTTP: serveOuroCallbacks}
@@ -46,6 +46,10 @@ func ouro() []*Contestant {
 		own("ouro-goroutines-epoll", "the same on the epoll backend", onEpoll, goroutines, nil),
 		own("ouro-broadcast", "ouro Serve with net.Broadcast: one lease to all in one system call", onUring,
 			servers{protocol.Broadcast: serveOuroShared}, nil),
+		own("ouro-iocopy", "a proxy of io.Copy inside ouro Serve, io_uring: leases, and splice for bulk", onUring,
+			servers{protocol.Proxy: ouroProxy(ioCopy)}, nil),
+		own("ouro-batch", "datagrams by ReadBatch and WriteBatch on one goroutine", onUring,
+			servers{protocol.UDP: serveOuroBatch}, nil),
 		own("std-copy", "a proxy on package net that copies instead of splicing", nil,
 			servers{protocol.Proxy: serveStdProxyCopy}, nil),
 	}
@@ -230,6 +234,49 @@ func serveOuroUDP(s *protocol.Server) error {
 		}
 		if _, err := c.WriteTo(buf[:n], from); err != nil {
 			return err
+		}
+	}
+}
+
+// serveOuroPackets answers on the engine's coroutines.
+func serveOuroPackets(s *protocol.Server) error {
+	c, err := new(onet.ListenConfig).ListenPacket(context.Background(), "udp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.Ready(c.LocalAddr().String())
+	return onet.ServePacket(c, func(p *onet.Packet) { _ = p.Reply(p.Data) })
+}
+
+// serveOuroBatch answers all that has come together.
+func serveOuroBatch(s *protocol.Server) error {
+	l, err := new(onet.ListenConfig).ListenPacket(context.Background(), "udp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.Ready(l.LocalAddr().String())
+	c := l.(*onet.UDPConn)
+	bufs, in := make([][]byte, 64), make([]onet.Message, 64)
+	for i := range bufs {
+		bufs[i] = make([]byte, 2048)
+	}
+	for {
+		for i := range in {
+			in[i] = onet.Message{Buffers: bufs[i : i+1]}
+		}
+		n, err := c.ReadBatch(in, 0)
+		if err != nil {
+			return err
+		}
+		for i := range in[:n] {
+			in[i].Buffers = [][]byte{bufs[i][:in[i].N]}
+		}
+		for done := 0; done < n; {
+			m, err := c.WriteBatch(in[done:n], 0)
+			if err != nil {
+				return err
+			}
+			done += m
 		}
 	}
 }
