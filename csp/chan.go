@@ -110,7 +110,9 @@ func (c *Chan[T]) send(ctx context.Context, v T) error {
 	n.Waiter.Prepare()
 	c.senders.PushBack(n)
 	c.mu.Unlock()
-	if err := c.wait(ctx, &c.senders, n); err != nil {
+	if ctx.Done() == nil {
+		n.Waiter.Wait() // as few frames as can be below the switch: see Waiter.Wait
+	} else if err := c.wait(ctx, &c.senders, n); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -162,7 +164,9 @@ func (c *Chan[T]) recv(ctx context.Context) (v T, err error) {
 	n.Waiter.Prepare()
 	c.receives.PushBack(n)
 	c.mu.Unlock()
-	if err := c.wait(ctx, &c.receives, n); err != nil {
+	if ctx.Done() == nil {
+		n.Waiter.Wait() // as few frames as can be below the switch: see Waiter.Wait
+	} else if err := c.wait(ctx, &c.receives, n); err != nil {
 		return v, err
 	}
 	c.mu.Lock()
@@ -190,8 +194,9 @@ func (c *Chan[T]) TryRecv() (v T, err error) {
 func (c *Chan[T]) Range() iter.Seq[T] {
 	return func(yield func(T) bool) {
 		for {
-			v, ok := c.Recv()
-			if !ok || !yield(v) {
+			c.mu.Lock()
+			v, err := c.recv(context.Background()) // Recv, with a frame less below the switch
+			if err != nil || !yield(v) {
 				return
 			}
 		}

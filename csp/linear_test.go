@@ -172,7 +172,7 @@ func linearizable(size int, history []porcupine.Operation) bool {
 func TestChanLinearizable(t *testing.T) {
 	for _, size := range []int{0, 1, 3} {
 		worldtest.Each(t, func(w *worldtest.World) {
-			for range worldtest.Scale(2000) {
+			for range worldtest.Scale(1500) {
 				c := New[byte](size)
 				var clock atomic.Int64
 				var mu sync.Mutex

@@ -183,12 +183,20 @@ func (co *Coroutine) failed(p any) {
 
 // suspend gives the worker back until somebody wakes w; with nil, until its turn comes again.
 func (co *Coroutine) suspend(w *Waiter) {
-	if co.runner.state.Load()&stateMask == stateEngine {
-		panic("executor: suspended inside a section: call Section.Leave first")
-	}
+	co.mayYield()
 	co.waiter = w
 	co.stack.yield(struct{}{})
 }
+
+// mayYield panics where co must not suspend.
+func (co *Coroutine) mayYield() {
+	if co.runner.state.Load()&stateMask == stateEngine {
+		suspendedInside()
+	}
+}
+
+//go:noinline
+func suspendedInside() { panic("executor: suspended inside a section: call Section.Leave first") }
 
 // commit is what the runner does when co has come back: from here on co belongs to whoever wakes it.
 func (co *Coroutine) commit(e *Executor) {

@@ -223,7 +223,13 @@ func (r *runner) runTasks() bool {
 		if t == nil {
 			break
 		}
-		if !r.runTask(t) {
+		w.tasks++
+		r.count += stateTaskOne
+		if t.co != nil {
+			if !r.resume(t.co) {
+				return false
+			}
+		} else if !r.runTask(t) {
 			return false
 		}
 		// Looking at the clock after tasks 1, 2, 4, 8 … finds a slow task early and costs little with quick ones.
@@ -236,11 +242,6 @@ func (r *runner) runTasks() bool {
 }
 
 func (r *runner) runTask(t *Task) bool {
-	r.w.tasks++
-	r.count += stateTaskOne
-	if t.co != nil {
-		return r.resume(t.co)
-	}
 	r.task = t
 	r.actItself()
 	t.state.Store(taskRunning)

@@ -96,7 +96,10 @@ func (w *Waiter) Wait() {
 		panic("executor: Waiter.Wait without Prepare")
 	}
 	if co := w.co; co != nil && !co.demoted.Load() {
-		co.suspend(w)
+		// This is suspend(w), without a frame of its own: after a switch the processor predicts no return right.
+		co.mayYield()
+		co.waiter = w
+		co.stack.yield(struct{}{})
 		return
 	}
 	w.parkHere()

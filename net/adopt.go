@@ -36,7 +36,6 @@ import (
 type runtimeConn struct {
 	std   stdStream
 	stack *Stack
-	stays bool // never moves: not a stream
 
 	mu              sync.Mutex
 	state           runtimeState
@@ -81,9 +80,6 @@ func (c *stream) toEngine() error {
 	r := c.rt
 	if c.conn.Load() != nil {
 		return nil
-	}
-	if r.stays {
-		return errPinned
 	}
 	e, err := r.stack.engine()
 	if err != nil {

@@ -31,6 +31,8 @@ type api struct {
 	fileConn     func(*os.File) (Conn, error)
 	fileListener func(*os.File) (Listener, error)
 	dialer       func(Dialer) dialerOf
+	listenGram   func(network string, laddr *UnixAddr) (unixConn, error)
+	dialGram     func(network string, laddr, raddr *UnixAddr) (unixConn, error)
 }
 
 // streamConn is what TCPConn and UnixConn of both packages can do.
@@ -87,6 +89,8 @@ func stdAPI() api {
 			l, err := stdnet.ListenTCP(network, a)
 			return l, err
 		},
+		listenGram: func(network string, a *UnixAddr) (unixConn, error) { return stdnet.ListenUnixgram(network, a) },
+		dialGram:   func(network string, l, r *UnixAddr) (unixConn, error) { return stdnet.DialUnix(network, l, r) },
 	}
 }
 
@@ -102,6 +106,8 @@ func ourAPI(s *Stack) api {
 			l, err := s.ListenTCP(network, a)
 			return l, err
 		},
+		listenGram: func(network string, a *UnixAddr) (unixConn, error) { return s.ListenUnixgram(network, a) },
+		dialGram:   func(network string, l, r *UnixAddr) (unixConn, error) { return s.DialUnix(network, l, r) },
 	}
 }
 

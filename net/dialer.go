@@ -156,7 +156,7 @@ func streamOf(c Conn) *stream {
 
 // begin decides where c begins its life; whole is the connection that c is part of.
 func begin[C any](c *stream, whole C, coroutine bool, op string) (C, error) {
-	if !c.rt.stays && c.rt.stack.onEngine(coroutine) {
+	if c.rt.stack.onEngine(coroutine) {
 		if err := c.toEngine(); err != nil {
 			_ = c.Close()
 			var none C

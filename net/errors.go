@@ -9,7 +9,10 @@ import "io"
 //
 //go:noinline
 func (c *stream) opError(op string, err error) error {
-	if err == nil || err == io.EOF {
+	switch {
+	case err == io.EOF && c.network == "unixgram":
+		return nil // an empty datagram
+	case err == nil, err == io.EOF:
 		return err
 	}
 	return &OpError{Op: op, Net: c.network, Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// IPConn is a raw IP socket. All methods are safe from any goroutine.
+// IPConn is a raw IP socket. All methods are safe from any goroutine or coroutine. It is never on the engine: where a
+// coroutine waits for a packet, it is suspended, and a goroutine of its own does the waiting.
 type IPConn struct {
 	std   *stdnet.IPConn
 	stack *Stack
@@ -18,10 +19,20 @@ type IPConn struct {
 func (s *Stack) wrapIP(c *stdnet.IPConn) *IPConn { return &IPConn{std: c, stack: s} }
 
 // Read reads a packet of a connected socket; what does not fit into b is lost.
-func (c *IPConn) Read(b []byte) (int, error) { return c.std.Read(b) }
+func (c *IPConn) Read(b []byte) (int, error) {
+	if onCoroutine() {
+		return awaited(func() (int, error) { return c.std.Read(b) })
+	}
+	return c.std.Read(b)
+}
 
 // Write sends a packet to the address that the socket is connected to.
-func (c *IPConn) Write(b []byte) (int, error) { return c.std.Write(b) }
+func (c *IPConn) Write(b []byte) (int, error) {
+	if onCoroutine() {
+		return awaited(func() (int, error) { return c.std.Write(b) })
+	}
+	return c.std.Write(b)
+}
 
 // Close closes the socket: whoever waits on it returns ErrClosed.
 func (c *IPConn) Close() error { return c.std.Close() }
@@ -54,25 +65,39 @@ func (c *IPConn) SyscallConn() (syscall.RawConn, error) { return c.std.SyscallCo
 func (c *IPConn) File() (*os.File, error) { return c.std.File() }
 
 // ReadFrom reads a packet and says who sent it; an IPv4 header is taken off.
-func (c *IPConn) ReadFrom(b []byte) (int, Addr, error) { return c.std.ReadFrom(b) }
+func (c *IPConn) ReadFrom(b []byte) (n int, addr Addr, err error) {
+	await(func() { n, addr, err = c.std.ReadFrom(b) })
+	return n, addr, err
+}
 
 // ReadFromIP is ReadFrom with the address's own type.
-func (c *IPConn) ReadFromIP(b []byte) (int, *IPAddr, error) { return c.std.ReadFromIP(b) }
+func (c *IPConn) ReadFromIP(b []byte) (n int, addr *IPAddr, err error) {
+	await(func() { n, addr, err = c.std.ReadFromIP(b) })
+	return n, addr, err
+}
 
 // ReadMsgIP reads a packet with its control messages; see the standard library's.
 func (c *IPConn) ReadMsgIP(b, oob []byte) (n, oobn, flags int, addr *IPAddr, err error) {
-	return c.std.ReadMsgIP(b, oob)
+	await(func() { n, oobn, flags, addr, err = c.std.ReadMsgIP(b, oob) })
+	return n, oobn, flags, addr, err
 }
 
 // WriteTo sends a packet to addr, an *IPAddr.
-func (c *IPConn) WriteTo(b []byte, addr Addr) (int, error) { return c.std.WriteTo(b, addr) }
+func (c *IPConn) WriteTo(b []byte, addr Addr) (n int, err error) {
+	await(func() { n, err = c.std.WriteTo(b, addr) })
+	return n, err
+}
 
 // WriteToIP is WriteTo with the address's own type.
-func (c *IPConn) WriteToIP(b []byte, addr *IPAddr) (int, error) { return c.std.WriteToIP(b, addr) }
+func (c *IPConn) WriteToIP(b []byte, addr *IPAddr) (n int, err error) {
+	await(func() { n, err = c.std.WriteToIP(b, addr) })
+	return n, err
+}
 
 // WriteMsgIP sends a packet with control messages; see the standard library's.
 func (c *IPConn) WriteMsgIP(b, oob []byte, addr *IPAddr) (n, oobn int, err error) {
-	return c.std.WriteMsgIP(b, oob, addr)
+	await(func() { n, oobn, err = c.std.WriteMsgIP(b, oob, addr) })
+	return n, oobn, err
 }
 
 // DialIP connects to raddr from laddr, which may be nil, on ip, ip4 or ip6 with a protocol ("ip4:icmp").

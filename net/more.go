@@ -19,6 +19,9 @@ import (
 // errNotOurs is why Broadcast leaves a connection out.
 var errNotOurs = fmt.Errorf("not a TCPConn or UnixConn of this package: %w", errors.ErrUnsupported)
 
+// errDatagrams is why nothing can be queued.
+var errDatagrams = fmt.Errorf("a datagram socket has no write queue: Write each datagram: %w", errors.ErrUnsupported)
+
 // onEngineFor returns the engine's connection for an operation called op.
 func (c *stream) onEngineFor(op string) (*proactor.Conn, error) {
 	if !c.ok() {
@@ -55,11 +58,19 @@ func (c *stream) WriteContext(ctx context.Context, b []byte) (int, error) {
 	return n, c.opError("write", err)
 }
 
+// queueFor is onEngineFor for what queues bytes, which only streams can.
+func (c *stream) queueFor() (*proactor.Conn, error) {
+	if c.ok() && c.network == "unixgram" {
+		return nil, c.opError("write", errDatagrams)
+	}
+	return c.onEngineFor("write")
+}
+
 // SendLease queues the bytes of l to be written in order with everything else, and does not wait. It takes l over in any
 // case. When the peer reads so slowly that more bytes wait than SetWriteQueueLimit allows, it fails with
 // proactor.ErrWriteQueueFull and nothing is queued. What is queued is still sent after Close, for at most ten seconds.
 func (c *stream) SendLease(l buffers.Lease) error {
-	pc, err := c.onEngineFor("write")
+	pc, err := c.queueFor()
 	if err != nil {
 		l.Release()
 		return err
@@ -124,7 +135,7 @@ func Broadcast(l buffers.Lease, conns []Conn) (missed []Undelivered) {
 			missed = append(missed, Undelivered{c, &OpError{Op: "write", Net: networkOf(c), Addr: c.RemoteAddr(), Err: errNotOurs}})
 			continue
 		}
-		pc, err := st.onEngineFor("write")
+		pc, err := st.queueFor()
 		if err != nil {
 			missed = append(missed, Undelivered{c, err})
 			continue

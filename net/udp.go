@@ -132,9 +132,10 @@ func (c *UDPConn) setBuffer(option, bytes int) error {
 	}))
 }
 
-// SyscallConn gives access to the descriptor. Whoever asks for it may read by himself, so from then on the socket stays in
-// runtime mode. On a socket that is on the engine already Control works as in
-// the standard library, Read and Write fail.
+// SyscallConn gives access to the descriptor. Whoever asks for it may read by himself, so from then on a socket in runtime
+// mode stays there. On a socket that is on the engine already, datagrams may have been received before anybody asked for
+// them: RawConn.Read fails with proactor.ErrReadAhead while such are left (read them first), and from the first RawConn.Read
+// on the engine receives nothing ahead any more.
 func (c *UDPConn) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
@@ -148,17 +149,27 @@ func (c *UDPConn) SyscallConn() (syscall.RawConn, error) {
 // rawUDP is the raw access to a socket on the engine.
 type rawUDP UDPConn
 
+// Control calls f with the descriptor, which stays valid until f returns.
 func (r *rawUDP) Control(f func(fd uintptr)) error {
 	c := (*UDPConn)(r)
 	return c.ownError("raw-control", c.control(func(fd int) error { f(uintptr(fd)); return nil }))
 }
 
-func (r *rawUDP) Read(func(fd uintptr) bool) error {
-	return (*UDPConn)(r).ownError("raw-read", errRawPacket)
+// Read calls f whenever the socket may be readable, until f reports true.
+func (r *rawUDP) Read(f func(fd uintptr) bool) error {
+	return r.result("raw-read", r.pc.Load().ReadWith(func(fd int) bool { return f(uintptr(fd)) }))
 }
 
-func (r *rawUDP) Write(func(fd uintptr) bool) error {
-	return (*UDPConn)(r).ownError("raw-write", errRawPacket)
+// Write calls f whenever the socket may be writable, until f reports true.
+func (r *rawUDP) Write(f func(fd uintptr) bool) error {
+	return r.result("raw-write", r.pc.Load().WriteWith(func(fd int) bool { return f(uintptr(fd)) }))
+}
+
+func (r *rawUDP) result(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return (*UDPConn)(r).opError(op, nil, err)
 }
 
 // File returns a copy of the descriptor, which the caller closes. As with SyscallConn, the socket stays in runtime mode

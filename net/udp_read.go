@@ -165,12 +165,19 @@ func (c *UDPConn) ReadFrom(b []byte) (int, Addr, error) {
 }
 
 // ReadFromUDP is ReadFrom with the address's own type.
+//
+// It is inlined, so that the address takes no memory where the caller does not keep it.
 func (c *UDPConn) ReadFromUDP(b []byte) (n int, addr *UDPAddr, err error) {
+	return c.readFromUDP(b, &UDPAddr{})
+}
+
+func (c *UDPConn) readFromUDP(b []byte, addr *UDPAddr) (int, *UDPAddr, error) {
 	n, from, err := c.ReadFromUDPAddrPort(b)
-	if err == nil && from.IsValid() {
-		addr = UDPAddrFromAddrPort(from)
+	if err != nil || !from.IsValid() {
+		return n, nil, err
 	}
-	return n, addr, err
+	addr.IP, addr.Port, addr.Zone = from.Addr().AsSlice(), int(from.Port()), from.Addr().Zone()
+	return n, addr, nil
 }
 
 // ReadFromUDPAddrPort is ReadFrom without an allocation for the address.

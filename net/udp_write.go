@@ -16,9 +16,6 @@ import (
 	"github.com/ouro-io/ouro/proactor"
 )
 
-var errRawPacket = errors.New("the socket is on the engine, which reads and writes it itself: use its methods, or ask for " +
-	"SyscallConn before a coroutine first uses it, which keeps it off the engine")
-
 // In runtime mode writes are the standard library's. On the engine the same checks come from it as well: std is closed
 // by then, and what it says of wrong arguments it says before it looks at that.
 

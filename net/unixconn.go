@@ -3,6 +3,8 @@
 package net
 
 import (
+	"context"
+	"errors"
 	"io"
 	stdnet "net"
 	"os"
@@ -25,7 +27,6 @@ type UnixConn struct{ stream }
 func (s *Stack) wrapUnix(uc *stdnet.UnixConn, network string) *UnixConn {
 	c := new(UnixConn)
 	c.wrap(s, uc, network)
-	c.rt.stays = network != "unix" && network != "unixpacket"
 	return c
 }
 
@@ -77,7 +78,7 @@ func (c *UnixConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *UnixAdd
 	case failed != nil:
 		err = os.NewSyscallError("recvmsg", failed)
 		n, oobn = 0, 0
-	case n == 0:
+	case n == 0 && c.network != "unixgram":
 		err = io.EOF
 	default:
 		pc.Took(n)
@@ -97,6 +98,11 @@ func (c *UnixConn) WriteMsgUnix(b, oob []byte, addr *UnixAddr) (n, oobn int, err
 			return n, oobn, err
 		}
 	}
+	if c.network == "unixgram" {
+		if n, oobn, err := c.rt.stdUnix().WriteMsgUnix(b, oob, addr); !errors.Is(err, ErrClosed) {
+			return n, oobn, err // wrong arguments, see unixgram.go
+		}
+	}
 	var to unix.Sockaddr
 	var named Addr
 	if addr != nil {
@@ -106,13 +112,21 @@ func (c *UnixConn) WriteMsgUnix(b, oob []byte, addr *UnixAddr) (n, oobn int, err
 		}
 		to = &unix.SockaddrUnix{Name: addr.Name}
 	}
-	var failed error
-	err = c.conn.Load().WriteWith(func(fd int) bool {
-		n, failed = unix.SendmsgN(fd, b, oob, to, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-		return failed != unix.EAGAIN && failed != unix.EINTR
-	})
-	if err == nil && failed != nil {
-		err = os.NewSyscallError("sendmsg", failed)
+	send := func(fd int) (err error) {
+		n, err = unix.SendmsgN(fd, b, oob, to, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		return err
+	}
+	if c.network == "unixgram" {
+		err = c.sendGram(context.Background(), "sendmsg", send)
+	} else {
+		var failed error
+		err = c.conn.Load().WriteWith(func(fd int) bool {
+			failed = send(fd)
+			return failed != unix.EAGAIN && failed != unix.EINTR
+		})
+		if err == nil {
+			err = os.NewSyscallError("sendmsg", failed)
+		}
 	}
 	if err != nil {
 		return 0, 0, c.messageError("write", named, err)

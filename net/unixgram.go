@@ -3,12 +3,17 @@
 package net
 
 import (
+	"context"
+	"errors"
 	"io"
 	stdnet "net"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ouro-io/ouro/buffers"
 )
 
 // What UnixConn does as a datagram socket.
@@ -44,7 +49,7 @@ func (c *UnixConn) ReadFromUnix(b []byte) (n int, addr *UnixAddr, err error) {
 	case err != nil:
 	case failed != nil:
 		n, err = 0, os.NewSyscallError("recvfrom", failed)
-	case n == 0:
+	case n == 0 && c.network != "unixgram":
 		err = io.EOF
 	default:
 		pc.Took(n)
@@ -69,17 +74,102 @@ func (c *UnixConn) WriteToUnix(b []byte, addr *UnixAddr) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
 	}
+	if c.network == "unixgram" && c.messageOnEngine() {
+		return c.writeToGram(b, addr)
+	}
 	if c.engineConn() == nil {
 		n, err := c.rt.stdUnix().WriteToUnix(b, addr)
 		if err == nil || n > 0 || !c.thrownOut(err) {
 			return n, err
+		}
+		if c.network == "unixgram" {
+			return c.writeToGram(b, addr)
 		}
 	}
 	var peer Addr
 	if addr != nil {
 		peer = addr
 	}
-	return 0, c.messageError("write", peer, ErrWriteToConnected) // on the engine are streams only
+	return 0, c.messageError("write", peer, ErrWriteToConnected)
+}
+
+// Datagrams on the engine do not go by way of proactor.Conn's writing, which is for streams: an error there is the end of the
+// sending, and here of one datagram. The standard library's socket is closed by then; what it says of wrong arguments it
+// says before it looks at that.
+
+// Write writes all of b, or returns how much of it was written and why not the rest. On a datagram socket it sends one
+// datagram.
+func (c *UnixConn) Write(b []byte) (int, error) {
+	if c.ok() && c.network == "unixgram" && c.messageOnEngine() {
+		return c.writeGram(context.Background(), b)
+	}
+	return c.stream.Write(b)
+}
+
+// WriteContext is Write that ends with ctx as well: the *OpError then holds ctx.Err(), and the number tells how much was
+// written. The write is cancelled in the kernel, not abandoned: nothing of b is used after the return.
+func (c *UnixConn) WriteContext(ctx context.Context, b []byte) (int, error) {
+	if c.ok() && c.network == "unixgram" {
+		if _, err := c.onEngineFor("write"); err != nil {
+			return 0, err
+		}
+		return c.writeGram(ctx, b)
+	}
+	return c.stream.WriteContext(ctx, b)
+}
+
+// WriteLease writes the bytes of l like Write, and releases l in any case.
+func (c *UnixConn) WriteLease(l buffers.Lease) error {
+	if c.ok() && c.network == "unixgram" {
+		_, err := c.Write(l.Bytes())
+		l.Release()
+		return err
+	}
+	return c.stream.WriteLease(l)
+}
+
+// writeGram sends b where the socket is connected.
+func (c *UnixConn) writeGram(ctx context.Context, b []byte) (int, error) {
+	err := c.sendGram(ctx, "write", func(fd int) error { return unix.Send(fd, b, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT) })
+	if err != nil {
+		return 0, c.messageError("write", c.RemoteAddr(), err)
+	}
+	return len(b), nil
+}
+
+func (c *UnixConn) writeToGram(b []byte, addr *UnixAddr) (int, error) {
+	if n, err := c.rt.stdUnix().WriteToUnix(b, addr); !errors.Is(err, ErrClosed) {
+		return n, err
+	}
+	to := &unix.SockaddrUnix{Name: addr.Name}
+	err := c.sendGram(context.Background(), "sendto", func(fd int) error {
+		return unix.Sendto(fd, b, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, to)
+	})
+	if err != nil {
+		return 0, c.messageError("write", addr, err)
+	}
+	return len(b), nil
+}
+
+// sendGram calls send until the receiver has room, whose queue is short (net.unix.max_dgram_qlen, 10). There is nothing to
+// wait for: the kernel calls an unconnected socket writable however full the receiver is, and tells a connected one that
+// it has room only if that one's poll has found it full, which a poll that waits for edges does once. So it is tried again
+// after a while.
+func (c *UnixConn) sendGram(ctx context.Context, call string, send func(fd int) error) error {
+	for pause := 20 * time.Microsecond; ; pause = min(2*pause, 2*time.Millisecond) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var failed error
+		err := c.conn.Load().WriteWith(func(fd int) bool { failed = send(fd); return true })
+		if err != nil {
+			return err
+		}
+		if failed != unix.EAGAIN && failed != unix.EINTR {
+			return os.NewSyscallError(call, failed)
+		}
+		await(func() { time.Sleep(pause) })
+	}
 }
 
 // ListenUnixgram opens a datagram socket on laddr; the network is unixgram.

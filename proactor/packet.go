@@ -31,9 +31,9 @@ import (
 // and handlers that do not suspend cost one wake-up per batch rather than one per packet.
 //
 // Invariants:
-//  1. recvOn is set exactly while recv belongs to the backend; a batch is in flying exactly while one of its
+//  1. recvOn is set exactly while recv belongs to the backend, as the polls of packetRaw have it; a batch is in flying exactly while one of its
 //     operations does.
-//  2. fd is closed once, by finish, when closed, and neither recv nor any send is in flight and no direct system call
+//  2. fd is closed once, by finish, when closed, and neither recv nor a poll nor any send is in flight and no direct system call
 //     runs (uses).
 //  3. Every lease in the inbox is released or handed to a caller.
 type PacketConn struct {
@@ -52,6 +52,7 @@ type PacketConn struct {
 	closed   bool
 	finished bool
 	waking   bool // a reader was woken and has not run yet
+	direct   bool // nothing is received ahead, see packetRaw
 
 	fence  fence
 	recv   op.Op
@@ -63,6 +64,7 @@ type PacketConn struct {
 	rerr   error // of the socket; told once
 	broken error // for good
 
+	raw             *packetRaw
 	closer          *executor.Waiter
 	readers         []*executor.Waiter
 	waiting, flying sendList
@@ -183,11 +185,12 @@ func (c *PacketConn) OnCommand(*executor.Worker, *executor.Command) {
 // reconcile submits and cancels until what is in flight is what should be. mu is held, the worker owned.
 func (c *PacketConn) reconcile() {
 	switch {
-	case c.recvOn && (c.closed || c.paused):
+	case c.recvOn && (c.closed || c.paused || c.direct):
 		c.loop.backend.Cancel(&c.recv)
 	case !c.recvOn && c.wantsRecv():
 		c.startRecv(nil)
 	}
+	c.reconcilePolls()
 	for b := c.flying.head; b != nil; b = b.next {
 		if c.ends(b) {
 			b.cancel()
@@ -205,7 +208,8 @@ func (c *PacketConn) Complete(o *op.Op, r *op.Completion) {
 	switch {
 	case o == &c.fence.op:
 		c.fence.end()
-	case c.recvOn:
+	case c.onPoll(o, r):
+	case o == &c.recv && c.recvOn:
 		c.onRecv(r)
 	default:
 		c.loop.late(o, r)
@@ -253,6 +257,7 @@ func (c *PacketConn) shut() {
 	c.closed = true
 	c.inbox.drop()
 	c.wakeReaders()
+	c.wakeWriters()
 	if c.outBytes > 0 {
 		c.lingerAt = c.loop.engine.clock.Now() + int64(forcedLinger)
 		c.arm(c.lingerAt)
@@ -267,7 +272,7 @@ func (c *PacketConn) ends(b *sendBatch) bool {
 
 // finish closes the descriptor once nothing needs it any more. mu is held; any goroutine.
 func (c *PacketConn) finish() {
-	if !c.closed || c.finished || c.recvOn || c.uses > 0 || c.flying.head != nil || c.waiting.head != nil {
+	if !c.closed || c.finished || c.recvOn || c.polled() || c.uses > 0 || c.flying.head != nil || c.waiting.head != nil {
 		return
 	}
 	if !c.letGo() && c.loop.w.Command(&c.ctl) {
@@ -303,6 +308,9 @@ func (c *PacketConn) letGo() bool {
 func (c *PacketConn) broke(err error) {
 	c.mu.Lock()
 	c.recvOn = false
+	if p := c.raw; p != nil {
+		p.inOn, p.outOn = false, false
+	}
 	c.fence.end()
 	c.broken = err
 	for b := c.flying.pop(); b != nil; b = c.flying.pop() {

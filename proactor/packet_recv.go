@@ -3,8 +3,8 @@
 package proactor
 
 import (
+	"context"
 	"net/netip"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -17,7 +17,9 @@ import (
 	"github.com/ouro-io/ouro/internal/op"
 )
 
-func (c *PacketConn) wantsRecv() bool { return c.wantRecv && !c.closed && !c.paused && c.broken == nil }
+func (c *PacketConn) wantsRecv() bool {
+	return c.wantRecv && !c.closed && !c.paused && !c.direct && c.broken == nil
+}
 
 // startRecv submits the receive, a single one into rescue unless that is nil. mu is held, the worker owned.
 func (c *PacketConn) startRecv(rescue []byte) {
@@ -78,6 +80,9 @@ func (c *PacketConn) onRecv(r *op.Completion) {
 		return
 	}
 	c.endRescue()
+	if c.direct {
+		c.wakeReaders()
+	}
 	if c.wantsRecv() {
 		var rescue []byte
 		if starved {
@@ -148,22 +153,21 @@ func (c *PacketConn) wakeReaders() {
 
 var packetWaiters = sync.Pool{New: func() any { return new(executor.Waiter) }}
 
-// awaitPacket waits until the inbox holds something, or returns why it will not. mu is held on entry and on return.
-func (c *PacketConn) awaitPacket() error {
+// awaitPacket waits until the inbox holds something, or returns why it will not. ctx may be nil. mu is held on entry and
+// on return.
+func (c *PacketConn) awaitPacket(ctx context.Context) error {
 	for {
-		switch {
-		case c.closed:
-			return ErrClosed
-		case c.passed(c.readAt):
-			return os.ErrDeadlineExceeded
-		case c.inbox.len() > 0:
+		if c.inbox.len() > 0 && !c.closed && !c.passed(c.readAt) {
 			return nil
-		case c.rerr != nil:
-			err := c.rerr
-			c.rerr = nil
+		}
+		if err := c.unreadable(ctx); err != nil {
 			return err
-		case c.broken != nil:
-			return c.broken
+		}
+		if c.direct {
+			if c.recvOn || !c.recvDirect() {
+				c.waitReadable()
+			}
+			continue
 		}
 		w := packetWaiters.Get().(*executor.Waiter)
 		w.PrepareNear(c.loop.w)
@@ -189,7 +193,7 @@ func (c *PacketConn) awaitPacket() error {
 // ErrClosed, os.ErrDeadlineExceeded, or that of the socket.
 func (c *PacketConn) ReadPacket() (p Packet, err error) {
 	c.mu.Lock()
-	if err := c.awaitPacket(); err != nil {
+	if err := c.awaitPacket(noContext); err != nil {
 		c.passRead()
 		c.mu.Unlock()
 		return Packet{}, err
@@ -211,7 +215,7 @@ func (c *PacketConn) ReadPackets(ps []Packet) (int, error) {
 		return 0, nil
 	}
 	c.mu.Lock()
-	if err := c.awaitPacket(); err != nil {
+	if err := c.awaitPacket(noContext); err != nil {
 		c.passRead()
 		c.mu.Unlock()
 		return 0, err
@@ -245,8 +249,25 @@ type Received struct {
 // Receive copies the next datagram to p and its control messages to control, and waits when there is none. Datagrams that
 // the kernel has joined (UDP_GRO) come one by one. Errors as ReadPacket's.
 func (c *PacketConn) Receive(p, control []byte) (Received, error) {
+	return c.receive(noContext, p, control)
+}
+
+// ReceiveContext is Receive that ends with ctx too, and then returns ctx.Err(). What arrived before is read first.
+func (c *PacketConn) ReceiveContext(ctx context.Context, p, control []byte) (Received, error) {
+	if err := ctx.Err(); err != nil {
+		return Received{}, err
+	}
+	defer context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		c.wakeReaders()
+		c.mu.Unlock()
+	})()
+	return c.receive(ctx, p, control)
+}
+
+func (c *PacketConn) receive(ctx context.Context, p, control []byte) (Received, error) {
 	c.mu.Lock()
-	if err := c.awaitPacket(); err != nil {
+	if err := c.awaitPacket(ctx); err != nil {
 		c.passRead()
 		c.mu.Unlock()
 		return Received{}, err
@@ -387,13 +408,15 @@ func (c *PacketConn) expire() (kick bool) {
 		c.lingerAt = 0
 		return true
 	}
-	if c.writeAt == 0 || c.waiting.head == nil && c.flying.head == nil {
+	rawWriters := c.raw != nil && len(c.raw.writers) > 0
+	if c.writeAt == 0 || c.waiting.head == nil && c.flying.head == nil && !rawWriters {
 		return false
 	}
 	if !c.passed(c.writeAt) {
 		c.arm(c.writeAt)
 		return false
 	}
+	c.wakeWriters()
 	for _, l := range []*sendList{&c.waiting, &c.flying} {
 		for b := l.head; b != nil; b = b.next {
 			// What Send has accepted has no deadline.

@@ -3,6 +3,7 @@
 package proactor
 
 import (
+	"context"
 	"os"
 	"sync"
 	"syscall"
@@ -29,6 +30,7 @@ type sendBatch struct {
 	expired    bool
 	cancelled  bool
 	waiter     executor.Waiter
+	ctx        context.Context // whose end ends it, see WriteMsgsContext
 
 	// What Send keeps: the message with its own memory.
 	one     [1]dgram.Msg
@@ -94,7 +96,7 @@ func takeBatch(c *PacketConn, msgs []dgram.Msg, waits bool) *sendBatch {
 
 func (b *sendBatch) free() {
 	clear(b.sends)
-	b.conn, b.msgs, b.err = nil, nil, nil
+	b.conn, b.msgs, b.err, b.ctx = nil, nil, nil, nil
 	b.expired, b.cancelled, b.waits = false, false, false
 	b.one[0], b.iov = dgram.Msg{}, unix.Iovec{}
 	sendBatches.Put(b)
@@ -233,7 +235,31 @@ func (c *PacketConn) sendable() error {
 //
 // From a coroutine of the socket's worker, a single message joins the turn's submissions when others are ready to run.
 // Otherwise the system call is made at once, one for all of ms.
-func (c *PacketConn) WriteMsgs(ms []dgram.Msg) (int, error) {
+func (c *PacketConn) WriteMsgs(ms []dgram.Msg) (int, error) { return c.writeMsgs(noContext, ms) }
+
+// WriteMsgsContext is WriteMsgs that ends with ctx too, and then returns ctx.Err() with how many were sent.
+func (c *PacketConn) WriteMsgsContext(ctx context.Context, ms []dgram.Msg) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	defer context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		for _, l := range []*sendList{&c.waiting, &c.flying} {
+			for b := l.head; b != nil; b = b.next {
+				b.expired = b.expired || b.ctx == ctx
+			}
+		}
+		c.mu.Unlock()
+		c.kick()
+	})()
+	n, err := c.writeMsgs(ctx, ms)
+	if err == os.ErrDeadlineExceeded && ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return n, err
+}
+
+func (c *PacketConn) writeMsgs(ctx context.Context, ms []dgram.Msg) (int, error) {
 	done := 0
 	for {
 		c.mu.Lock()
@@ -247,7 +273,7 @@ func (c *PacketConn) WriteMsgs(ms []dgram.Msg) (int, error) {
 		}
 		if !c.loop.engine.direct || len(ms) == 1 && c.batchable() {
 			c.mu.Unlock()
-			n, err := c.writeThrough(ms[done:])
+			n, err := c.writeThrough(ctx, ms[done:])
 			return done + n, err
 		}
 		c.uses++
@@ -263,7 +289,7 @@ func (c *PacketConn) WriteMsgs(ms []dgram.Msg) (int, error) {
 			return done, nil // whatever the socket has to say by now is for the next call
 		case errno == syscall.EAGAIN:
 			// No room: the backend waits for it.
-			n, err := c.writeThrough(ms[done : done+1])
+			n, err := c.writeThrough(ctx, ms[done:done+1])
 			done += n
 			if err != nil || done == len(ms) {
 				return done, err
@@ -288,11 +314,12 @@ func (c *PacketConn) batchable() bool {
 }
 
 // writeThrough sends ms by operations of the backend, and waits for their end.
-func (c *PacketConn) writeThrough(ms []dgram.Msg) (int, error) {
+func (c *PacketConn) writeThrough(ctx context.Context, ms []dgram.Msg) (int, error) {
 	b := takeBatch(c, ms, true)
 	b.waiter.PrepareNear(c.loop.w)
 	s, on := c.loop.w.Enter()
 	c.mu.Lock()
+	b.ctx, b.expired = ctx, ended(ctx) != nil
 	c.waiting.push(b)
 	if c.writeAt != 0 {
 		c.arm(c.writeAt)

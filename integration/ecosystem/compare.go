@@ -68,9 +68,31 @@ type checkout struct {
 	dir string
 }
 
-// prepare copies the module, and makes ours available to it: on both sides, so that both have the same versions of
+// prepare copies the module or the package's tests, and makes ours available to it: on both sides, so that both have the same versions of
 // everything else.
 func (c checkout) prepare(ctx context.Context) error {
+	if !strings.Contains(c.m.path, ".") {
+		if err := c.moveTests(ctx); err != nil {
+			return err
+		}
+	} else if err := c.copyModule(ctx); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(c.dir, "go.mod")); err != nil {
+		if _, err := c.run(ctx, c.dir, "go", "mod", "init", c.m.path); err != nil {
+			return err
+		}
+	}
+	_, err := c.run(ctx, c.dir, "go", "mod", "edit", "-require="+ours+"@v0.0.0", "-replace="+ours+"="+c.o.root)
+	if err != nil {
+		return err
+	}
+	_, err = c.run(ctx, c.dir, "go", "mod", "download")
+	return err
+}
+
+// copyModule copies the module from the module proxy.
+func (c checkout) copyModule(ctx context.Context) error {
 	out, err := c.run(ctx, os.TempDir(), "go", "mod", "download", "-json", c.m.path+"@"+c.m.version)
 	if err != nil {
 		return err
@@ -82,20 +104,7 @@ func (c checkout) prepare(ctx context.Context) error {
 	if err := os.CopyFS(c.dir, os.DirFS(d.Dir)); err != nil {
 		return err
 	}
-	if err := writable(c.dir); err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(c.dir, "go.mod")); err != nil {
-		if _, err := c.run(ctx, c.dir, "go", "mod", "init", c.m.path); err != nil {
-			return err
-		}
-	}
-	_, err = c.run(ctx, c.dir, "go", "mod", "edit", "-require="+ours+"@v0.0.0", "-replace="+ours+"="+c.o.root)
-	if err != nil {
-		return err
-	}
-	_, err = c.run(ctx, c.dir, "go", "mod", "download")
-	return err
+	return writable(c.dir)
 }
 
 // writable undoes the read-only modes of the module cache.
@@ -127,6 +136,9 @@ func (c checkout) test(ctx context.Context, name string) (outcome, error) {
 		packages = []string{"./" + pkg}
 		args = append(args, "-run", exactly(test))
 	}
+	if c.m.short {
+		args = append(args, "-short")
+	}
 	if c.m.skip != "" {
 		args = append(args, "-skip", c.m.skip)
 	}
@@ -148,7 +160,7 @@ func (c checkout) test(ctx context.Context, name string) (outcome, error) {
 		if e.Action == "build-output" && strings.Contains(e.Output, ".go:") {
 			built = append(built, strings.TrimSpace(e.Output))
 		}
-		pkg := strings.TrimPrefix(strings.TrimPrefix(e.Package, c.m.path), "/")
+		pkg := strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(e.Package, c.m.path), scratchModule), "/")
 		key := pkg + " " + e.Test
 		switch {
 		case e.Test == "":
@@ -204,11 +216,14 @@ func (c checkout) passesAgain(ctx context.Context, name string, r *report) bool 
 	return false
 }
 
+// environment is what the go command needs to know.
+var environment = []string{"GOWORK=off", "GOFLAGS=-mod=mod"}
+
 // run runs a command and returns its standard output. An error holds the end of what it printed.
 func (c checkout) run(ctx context.Context, dir, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
+	cmd.Env = append(os.Environ(), environment...)
 	if c.o.procs > 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprint("GOMAXPROCS=", c.o.procs))
 	}

@@ -2,6 +2,7 @@
 // imports changed to ours, and tells which tests pass on the one and fail on the other:
 //
 //	go run ./ecosystem                 every module of modules.go
+//	go run ./ecosystem net net/http    the standard library's own tests, moved out of their packages
 //	go run ./ecosystem -procs 1 redcon dns   those whose path holds a word given, at GOMAXPROCS=1
 //
 // At GOMAXPROCS=1 the connections of ordinary goroutines are on the engine (with io_uring); otherwise most stay with the
@@ -15,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 )
@@ -47,12 +49,12 @@ func main() {
 	}
 }
 
-// chosen returns the modules whose path holds one of the words, all without words.
+// chosen returns the modules whose path is one of the words or holds one that is no path; all without words.
 func chosen(words []string) (out []module) {
 	for _, m := range modules {
 		ok := len(words) == 0
 		for _, w := range words {
-			ok = ok || strings.Contains(m.path, w)
+			ok = ok || m.path == w || strings.Contains(m.path, w) && !slices.ContainsFunc(modules, func(m module) bool { return m.path == w })
 		}
 		if ok {
 			out = append(out, m)
