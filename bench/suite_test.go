@@ -68,7 +68,7 @@ func runLongEnough(t *testing.T, p suite.Plan) []suite.Sample {
 	for {
 		samples := run(t, p)
 		idle := slices.ContainsFunc(samples, func(x suite.Sample) bool { return x.Error == "" && x.Result.TotalRequests == 0 && x.Result.Bytes == 0 })
-		if !idle || p.Window > time.Second {
+		if !idle || p.Window > 10*time.Second {
 			return samples
 		}
 		p.Window *= 8

@@ -48,9 +48,11 @@ func (w *watched) count() int {
 func zcSmall(r *rig) {
 	fd, peer := r.pair()
 	for i := range 50 {
-		r.Equal(1000, r.sendZC(fd, pattern(i*1000, 1000)).count())
+		p := pattern(i*1000, 1000)
+		r.Equal(1000, r.sendZC(fd, p).count())
+		// Before the next: a send that the peer has no room for ends when it reads, and some kernels have it hold 32 of these only.
+		r.Equal(p, r.read(peer, 1000))
 	}
-	r.Equal(pattern(0, 50_000), r.read(peer, 50_000))
 }
 
 // zcMemory overwrites each buffer as soon as, and not before, the terminal completion is told.

@@ -192,6 +192,7 @@ func (b *Backend) lock() { b.k.mu.Lock() }
 // closing their descriptors. mu is held.
 func (b *Backend) breaks(err error) {
 	b.broken = err
+	b.letGo()
 	for _, r := range b.requests {
 		r.unwatch()
 	}

@@ -314,8 +314,8 @@ func (r *request) post(res int32, buf int, more bool) {
 	if r.file != nil {
 		r.unwatch()
 		b.held = append(b.held, r.file)
-		if r.file.lags++; b.ring == nil {
-			b.letGo() // a reactor holds no references
+		if r.file.lags++; b.ring == nil || b.broken != nil {
+			b.letGo() // a reactor holds no references, and what has broken is nobody's to wait for
 		}
 	}
 	if len(b.ghosts) < 8 {

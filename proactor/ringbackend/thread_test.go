@@ -239,7 +239,9 @@ func TestMultishotFollowsThread(t *testing.T) {
 	_, err := unix.Write(peer, []byte("last"))
 	require.NoError(t, err)
 	require.NoError(t, unix.Shutdown(peer, unix.SHUT_WR))
-	endSecond()
+	// The second thread lives on meanwhile: on 6.18.15 a receive from a Unix socket whose thread ends with both pending brings the
+	// data and never the end of the stream (docs/kernels.md).
 	until(t, b, func() bool { return recv.done })
+	endSecond()
 	require.Equal(t, want+"last", string(recv.data))
 }
