@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -235,6 +236,6 @@ func TestFixedBytesIsChecked(t *testing.T) {
 	defer cancel()
 	require.NoError(t, fs.Close(ctx))
 	require.NoError(t, e.Shutdown(ctx))
-	_, err = proactor.New(proactor.Config{FixedBytes: 1 << 50})
+	_, err = proactor.New(proactor.Config{FixedBytes: math.MaxInt})
 	require.ErrorContains(t, err, "FixedBytes")
 }

@@ -60,6 +60,7 @@ func TestProbeOps(t *testing.T) {
 
 // Places of a sparse table are filled and emptied; what is empty is refused.
 func TestSparseBuffers(t *testing.T) {
+	need(t, "register.FILES_SPARSE") // of the same kernel
 	r := newRing(t, Params{})
 	mem, err := mapAnonymous(8192)
 	require.NoError(t, err)

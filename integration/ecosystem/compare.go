@@ -136,6 +136,9 @@ func (c checkout) test(ctx context.Context, name string) (outcome, error) {
 		packages = []string{"./" + pkg}
 		args = append(args, "-run", exactly(test))
 	}
+	if c.m.short {
+		args = append(args, "-short")
+	}
 	if c.m.skip != "" {
 		args = append(args, "-skip", c.m.skip)
 	}

@@ -2,6 +2,7 @@
 // imports changed to ours, and tells which tests pass on the one and fail on the other:
 //
 //	go run ./ecosystem                 every module of modules.go
+//	go run ./ecosystem net net/http    the standard library's own tests, moved out of their packages
 //	go run ./ecosystem -procs 1 redcon dns   those whose path holds a word given, at GOMAXPROCS=1
 //
 // At GOMAXPROCS=1 the connections of ordinary goroutines are on the engine (with io_uring); otherwise most stay with the

@@ -7,6 +7,8 @@ type module struct {
 	packages []string
 	// skip is a pattern of tests that cannot run here, with std either: they need the Internet, or take minutes.
 	skip string
+	// short runs the tests with -short, where they take longer than -timeout otherwise.
+	short bool
 	// std lists files that have to keep the standard library's import, with the reason: docs/dropin.md has the list.
 	std map[string]string
 }
@@ -39,6 +41,6 @@ var modules = []module{
 	{path: "github.com/valyala/fasthttp", version: "v1.74.0"},
 	{path: "github.com/xtaci/smux", version: "v1.5.58"},
 	{path: "net", version: "of Go"},
-	{path: "net/http", version: "of Go"},
+	{path: "net/http", version: "of Go", short: true},
 	{path: "google.golang.org/grpc", version: "v1.84.0", packages: []string{"./internal/transport"}},
 }
