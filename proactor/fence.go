@@ -10,7 +10,7 @@ import "github.com/ouro-io/ouro/internal/op"
 // Without it the address of a listener, or of a datagram socket, could be in use for a moment after Close. A multishot
 // that was armed on another thread ends on that thread: the kernel puts the completion into the queue first and gives its
 // reference to the socket back afterwards, while this thread sees the completion and closes the descriptor, which then is
-// not the last reference. (Seen as EADDRINUSE when the address was bound again at once: once in 12,000 times where two
+// not the last reference. (Seen as EADDRINUSE when the address was bound again at once: once in 42,000 times where two
 // threads tried, and in virtual machines, whose CPUs may stand still in between.) But the kernel does both under the lock of
 // the ring, and a submission takes that lock.
 //
