@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/ouro-io/ouro/internal/leaktest"
 	"github.com/ouro-io/ouro/proactor"
 )
 
@@ -166,7 +167,7 @@ func TestChurn(t *testing.T) {
 			}
 		})
 		echoOnce(t, dialOn(t, s, l), []byte{1}) // Serve has begun
-		before := openSockets()
+		before := leaktest.Sockets()
 		var wg sync.WaitGroup
 		const clients = 8
 		for k := range clients {
@@ -190,9 +191,9 @@ func TestChurn(t *testing.T) {
 		}
 		wg.Wait()
 		if !assert.Eventually(t, func() bool {
-			return e.Stats().Conns <= 1 && e.Stats().Executor.Coroutines == 0 && openSockets() <= before
+			return e.Stats().Conns <= 1 && e.Stats().Executor.Coroutines == 0 && leaktest.Sockets() <= before
 		}, 20*time.Second, 5*time.Millisecond) {
-			t.Fatal(e.Stats().Conns, " connections, ", e.Stats().Executor.Coroutines, " handlers, ", openSockets()-before, " sockets left")
+			t.Fatal(e.Stats().Conns, " connections, ", e.Stats().Executor.Coroutines, " handlers, ", leaktest.Sockets()-before, " sockets left")
 		}
 		// A connection that was reset before it was accepted may never have been seen.
 		require.Greater(t, served.Load(), int64(total/2))

@@ -4,7 +4,6 @@ package net
 
 import (
 	"context"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,15 +15,6 @@ import (
 )
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
-
-func openSockets() (n int) {
-	for _, name := range leaktest.Files() {
-		if strings.HasPrefix(name, "socket:") {
-			n++
-		}
-	}
-	return n
-}
 
 var backends = []proactor.Backend{proactor.IOUring, proactor.Epoll}
 

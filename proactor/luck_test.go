@@ -6,7 +6,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/leaktest"
 )
 
 // Rescued counts receives that found all buffers taken, and nothing else.
@@ -210,7 +210,7 @@ func TestCallbackChurn(t *testing.T) {
 		})
 		first := dial(t, l)
 		echoOnce(t, first, []byte("\x01"))
-		before := openFiles(t)
+		before := leaktest.Sockets()
 		var wg sync.WaitGroup
 		const clients = 4
 		for range clients {
@@ -231,7 +231,7 @@ func TestCallbackChurn(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		eventually(t, "the end of all", func() bool { return e.Stats().Conns == 2 && openFiles(t) <= before })
+		eventually(t, "the end of all", func() bool { return e.Stats().Conns == 2 && leaktest.Sockets() <= before })
 		require.Equal(t, opened.Load()-1, closed.Load())
 		// A connection that was reset before it was accepted may never have been seen.
 		require.Greater(t, opened.Load(), int64(total/2))
@@ -242,12 +242,6 @@ func TestCallbackChurn(t *testing.T) {
 			require.Zero(t, b.DoubleReleases)
 		}
 	})
-}
-
-func openFiles(t *testing.T) int {
-	d, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	return len(d)
 }
 
 // A forced Shutdown ends connections whose peer takes nothing more, on every face: who waits in a Write is told, what Send

@@ -49,6 +49,16 @@ func warm() {
 	}
 }
 
+// Sockets is how many of Files are sockets: what does not change when a worker parks, which opens a descriptor for that.
+func Sockets() (n int) {
+	for _, name := range Files() {
+		if strings.HasPrefix(name, "socket:") {
+			n++
+		}
+	}
+	return n
+}
+
 // Files tells what the open descriptors are, those of pipes left out. Empty where there is no /proc.
 func Files() (names []string) {
 	const dir = "/proc/self/fd"
