@@ -212,13 +212,17 @@ func (w *watched) end() told {
 	return w.got[len(w.got)-1]
 }
 
-// stop cancels w and awaits its end.
+// stop cancels w and awaits its end. One that was submitted again meanwhile, since the completion of before said so, is
+// cancelled again.
 func (w *watched) stop() told {
 	w.r.t.Helper()
-	if w.pending == 1 {
-		w.r.b.Cancel(&w.Op)
-	}
-	return w.end()
+	w.r.until("the end of a cancelled "+w.Kind.String(), func() bool {
+		if w.pending == 1 && !w.Cancelled() {
+			w.r.b.Cancel(&w.Op)
+		}
+		return w.ended()
+	})
+	return w.got[len(w.got)-1]
 }
 
 func (w *watched) release() {
