@@ -84,9 +84,10 @@ func (w *Worker) Alone() bool { return w.ready.empty() }
 
 // enqueue puts a task that is in no queue into one.
 func (w *Worker) enqueue(t *Task) {
-	if w.runner.Load().actedBy(getg()) && w.ready.offer(t) {
-		// The caller may have been deposed, and who runs w now may have found nothing.
-		if w.sleeping.Load() != 0 {
+	if r := w.runner.Load(); r.actedBy(getg()) && w.ready.offer(t) {
+		// The caller may have been deposed, and who runs w now may have found nothing. Not in the loop state, where the runner
+		// itself delivers completions before it says that it no longer sleeps: to wake it would cost a system call per turn.
+		if r.state.Load()&stateMask != stateLoop && w.sleeping.Load() != 0 {
 			w.rouse()
 		}
 		return
