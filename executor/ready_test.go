@@ -136,3 +136,18 @@ func TestWakeAtHandOver(t *testing.T) {
 		}
 	}
 }
+
+// What a driver's Poll makes ready must not wake that driver: in an engine this is a system call for each turn.
+func TestOwnDeliveryWakesNobody(t *testing.T) {
+	d := newTestDriver()
+	e := start(t, Config{Workers: 1, NewDriver: func(*Worker) (Driver, error) { return d, nil }})
+	w := e.Workers()[0]
+	ran := make(chan struct{})
+	var task Task
+	task.Init(&callback{f: func(*Worker) { ran <- struct{}{} }}, Normal)
+	for range 100 {
+		d.post(func() { w.Ready(&task) })
+		<-ran
+	}
+	require.Zero(t, d.wakes.Load())
+}
