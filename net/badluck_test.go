@@ -25,14 +25,23 @@ import (
 	"github.com/ouro-io/ouro/proactor"
 )
 
-// A handler that panics, or ends its goroutine, closes its own connection and nothing else; the log has the stack.
+// A handler that panics, or ends its goroutine, closes its own connection and nothing else; the log has the stack. A Close that
+// it has deferred suspends its coroutine in the middle of that.
 func TestHandlerPanics(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { handlerPanics(t, false) })
+	t.Run("deferred close", func(t *testing.T) { handlerPanics(t, true) })
+}
+
+func handlerPanics(t *testing.T, closes bool) {
 	for _, b := range backends {
 		t.Run(b.String(), func(t *testing.T) {
 			logged := make(chan string, 10)
 			e := newEngine(t, proactor.Config{Backend: b, Log: func(s string) { logged <- s }})
 			s := On(e)
 			l := serveOn(t, s, func(c Conn) {
+				if closes {
+					defer c.Close()
+				}
 				b := make([]byte, 1)
 				for {
 					if _, err := c.Read(b); err != nil {

@@ -260,7 +260,8 @@ func (c *Conn) Close() error {
 }
 
 // CloseWait is Close that returns when the descriptor is closed, so that the peer has been told: what package net promises.
-// It does not wait for what Send has accepted, nor where the caller may not wait (executor.MayWait).
+// It does not wait for what Send has accepted, nor for memory that the kernel still holds (SetZeroCopy), nor where the caller
+// may not wait (executor.MayWait).
 func (c *Conn) CloseWait() error {
 	if !executor.MayWait(c.loop.w) {
 		return c.Close()
@@ -270,22 +271,19 @@ func (c *Conn) CloseWait() error {
 		c.mu.Unlock()
 		return ErrClosed
 	}
-	c.shut()
-	if c.finished || c.outPending() {
-		busy := !c.finished
-		c.mu.Unlock()
-		if busy {
-			c.kick()
-		}
-		return nil
-	}
 	w := new(executor.Waiter)
 	w.PrepareNear(c.loop.w)
 	c.waits().closer = w
+	c.shut()
+	late := c.outPending() || c.shared > 0
+	busy := !c.finished
 	c.mu.Unlock()
-	if c.kick() || !w.Disarm() {
-		w.Wait()
+	if busy && !c.kick() || late {
+		if w.Disarm() {
+			return nil
+		}
 	}
+	w.Wait()
 	return nil
 }
 

@@ -136,7 +136,9 @@ func TestCloseSharesNotForEver(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, c.Send(l))
 		eventually(t, "its acceptance", c.locked(func() bool { return c.out == nil }))
-		require.NoError(t, c.Close())
+		closed := make(chan error, 1)
+		go func() { closed <- c.CloseWait() }()
+		require.NoError(t, await(t, closed, "a close that waits for no peer"))
 		if cfg.Backend == IOUring {
 			require.Equal(t, []int{1, 1}, []int{e.Stats().Conns, e.Stats().Leases.Out}, "the kernel still reads from the memory")
 		}
