@@ -70,7 +70,7 @@ func handlerPanics(t *testing.T, closes bool) {
 				if how == "p" {
 					line := <-logged
 					require.Contains(t, line, "handler's own")
-					require.Contains(t, line, "TestHandlerPanics")
+					require.Contains(t, line, "net.handlerPanics.") // where it happened
 				}
 				echoOnce(t, good, []byte("y"))
 			}
