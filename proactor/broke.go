@@ -51,7 +51,7 @@ func (c *Conn) broke(err error) {
 		c.out, c.sendOn = c.out.withoutOp(), false
 	}
 	if p := c.polls; p != nil {
-		p.inOn, p.outOn = false, false
+		p.in.on, p.out.on = false, false
 	}
 	if len(c.outBytes()) > 0 { // a Write that is in its direct system call finds werr afterwards
 		c.sendDone()

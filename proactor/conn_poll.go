@@ -13,17 +13,11 @@ import (
 	"github.com/ouro-io/ouro/internal/op"
 )
 
-// polls is what a Conn needs besides where callers make the system calls themselves and only wait through the engine:
-// one poll operation for each side, in flight while somebody waits (and after, until the socket is ready for the next).
-// The Conn's mu guards it; it is made at first use.
-//
-// inOn (outOn) is set exactly while in (out) belongs to the backend; inWant and outWant while it should. Completions
-// wake the side's Waiter and nothing else, so a poll that completes late does no harm.
+// polls is what a Conn needs besides where callers make the system calls themselves: one poll for each side. The Conn's mu
+// guards it; it is made at first use.
 type polls struct {
-	in, out         op.Op
-	inOn, outOn     bool
-	inWant, outWant bool
-	dry             bool // the last direct receive left nothing; until in completes another would be for nothing
+	in, out poll
+	dry     bool // the last direct receive left nothing; until in completes another would be for nothing
 }
 
 // ErrReadAhead is returned by ReadWith when the engine has received bytes that nobody has read yet.
@@ -52,40 +46,18 @@ func (c *Conn) NoReadAhead() {
 // pollState returns the polls, made at first use. mu is held.
 func (c *Conn) pollState() *polls {
 	if c.polls == nil {
-		p := &polls{}
-		p.in = op.Op{Kind: op.Poll, FD: c.fd, Done: c, Events: unix.EPOLLIN | unix.EPOLLRDHUP}
-		p.out = op.Op{Kind: op.Poll, FD: c.fd, Done: c, Events: unix.EPOLLOUT}
-		c.polls = p
+		c.polls = &polls{in: newPoll(c.fd, unix.EPOLLIN|unix.EPOLLRDHUP, c), out: newPoll(c.fd, unix.EPOLLOUT, c)}
 	}
 	return c.polls
 }
 
 // reconcilePolls is reconcile's part here. mu is held, the worker owned.
 func (c *Conn) reconcilePolls() {
-	p := c.polls
-	if p == nil {
-		return
+	if p := c.polls; p != nil {
+		// A backend that broke ends its connections, which wakes whoever waits.
+		_ = p.in.reconcile(c.loop.backend, c.closed)
+		_ = p.out.reconcile(c.loop.backend, c.closed)
 	}
-	p.inOn = c.reconcilePoll(&p.in, p.inOn, &p.inWant)
-	p.outOn = c.reconcilePoll(&p.out, p.outOn, &p.outWant)
-}
-
-func (c *Conn) reconcilePoll(o *op.Op, on bool, want *bool) bool {
-	switch {
-	case c.closed:
-		*want = false
-		if on {
-			c.loop.backend.Cancel(o)
-		}
-	case *want && !on:
-		if err := c.loop.backend.Submit(o); err != nil {
-			// Only a backend that broke refuses; its connections end, which wakes whoever waits.
-			*want = false
-			return false
-		}
-		return true
-	}
-	return on
 }
 
 // onPoll takes a completion of a poll in. It reports false when o is none. mu is held, the worker owned.
@@ -94,34 +66,26 @@ func (c *Conn) onPoll(o *op.Op, r *op.Completion) bool {
 	switch {
 	case p == nil:
 		return false
-	case o == &p.in && p.inOn:
-		p.inOn = false
-		if o.Again(r) && !c.closed {
-			c.reconcilePolls()
-			return true
+	case o == &p.in.op && p.in.on:
+		if p.in.ended(r, c.closed) {
+			p.dry = false
+			if c.wait != nil && c.wait.reading {
+				c.wait.read.Wake()
+			}
 		}
-		p.inWant, p.dry = false, false
-		if c.wait != nil && c.wait.reading {
-			c.wait.read.Wake()
-		}
-	case o == &p.out && p.outOn:
-		p.outOn = false
-		if o.Again(r) && !c.closed {
-			c.reconcilePolls()
-			return true
-		}
-		p.outWant = false
-		if c.wait != nil && c.wait.polling {
+	case o == &p.out.op && p.out.on:
+		if p.out.ended(r, c.closed) && c.wait != nil && c.wait.polling {
 			c.wait.write.Wake()
 		}
 	default:
 		return false
 	}
+	c.reconcilePolls()
 	return true
 }
 
 // polled reports whether a poll is in flight.
-func (c *Conn) polled() bool { return c.polls != nil && (c.polls.inOn || c.polls.outOn) }
+func (c *Conn) polled() bool { return c.polls != nil && (c.polls.in.on || c.polls.out.on) }
 
 // takeReadTurn waits until no other Read is under way, and takes the turn: reading is set then. mu is held.
 func (c *Conn) takeReadTurn(ctx context.Context) error {
@@ -167,8 +131,8 @@ func (c *Conn) awaitRead(ctx context.Context, want bool) error {
 	kick := c.recvOn
 	if want {
 		p := c.pollState()
-		p.inWant = true
-		kick = kick || !p.inOn
+		p.in.want = true
+		kick = kick || !p.in.on
 	}
 	if w.readAt != 0 {
 		w.arm(w.readAt)
@@ -332,11 +296,11 @@ func (c *Conn) awaitWritable() error {
 	w.write.PrepareNear(c.loop.w)
 	w.polling = true
 	p := c.pollState()
-	p.outWant = true
+	p.out.want = true
 	if w.writeAt != 0 {
 		w.arm(w.writeAt)
 	}
-	kick := !p.outOn
+	kick := !p.out.on
 	c.mu.Unlock()
 	if kick {
 		c.kick()

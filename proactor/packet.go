@@ -309,7 +309,7 @@ func (c *PacketConn) broke(err error) {
 	c.mu.Lock()
 	c.recvOn = false
 	if p := c.raw; p != nil {
-		p.inOn, p.outOn = false, false
+		p.in.on, p.out.on = false, false
 	}
 	c.fence.end()
 	c.broken = err

@@ -4,6 +4,7 @@ package proactor
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -15,20 +16,15 @@ import (
 )
 
 // packetRaw is what a PacketConn needs besides where callers make the system calls themselves and only wait through the
-// engine: a poll for each side, in flight while somebody waits (and after, until the socket is ready). The PacketConn's
-// mu guards it; it is made at first use.
+// engine: a poll for each side. The PacketConn's mu guards it; it is made at first use.
 //
 // From NoReadAhead on no receive is submitted any more (wantsRecv), and one in flight is cancelled; what it still brings
 // goes to the inbox, as all that it brought before. Only when it has ended does anybody receive by a system call, so that
 // nothing overtakes what the engine has taken from the socket. A reader that finds the inbox empty makes the call, and
 // waits for the poll when there is nothing. The end of either wakes all readers: they are few.
-//
-// inOn (outOn) is set exactly while in (out) belongs to the backend; inWant and outWant while it should.
 type packetRaw struct {
-	in, out         op.Op
-	inOn, outOn     bool
-	inWant, outWant bool
-	writers         []*executor.Waiter
+	in, out poll
+	writers []*executor.Waiter
 }
 
 // NoReadAhead has the engine receive nothing on its own: from now on each read makes the system call, and waits for the
@@ -52,42 +48,26 @@ func (c *PacketConn) NoReadAhead() {
 // rawState returns the polls, made at first use. mu is held.
 func (c *PacketConn) rawState() *packetRaw {
 	if c.raw == nil {
-		r := &packetRaw{}
-		r.in = op.Op{Kind: op.Poll, FD: c.fd, Done: c, Events: unix.EPOLLIN}
-		r.out = op.Op{Kind: op.Poll, FD: c.fd, Done: c, Events: unix.EPOLLOUT}
-		c.raw = r
+		c.raw = &packetRaw{in: newPoll(c.fd, unix.EPOLLIN, c), out: newPoll(c.fd, unix.EPOLLOUT, c)}
 	}
 	return c.raw
 }
 
 // polled reports whether a poll is in flight.
-func (c *PacketConn) polled() bool { return c.raw != nil && (c.raw.inOn || c.raw.outOn) }
+func (c *PacketConn) polled() bool { return c.raw != nil && (c.raw.in.on || c.raw.out.on) }
 
 // reconcilePolls is reconcile's part here. mu is held, the worker owned.
 func (c *PacketConn) reconcilePolls() {
-	if r := c.raw; r != nil {
-		r.inOn = c.reconcilePoll(&r.in, r.inOn, &r.inWant)
-		r.outOn = c.reconcilePoll(&r.out, r.outOn, &r.outWant)
+	r := c.raw
+	if r == nil {
+		return
 	}
-}
-
-func (c *PacketConn) reconcilePoll(o *op.Op, on bool, want *bool) bool {
-	switch {
-	case c.closed:
-		*want = false
-		if on {
-			c.loop.backend.Cancel(o)
-		}
-	case *want && !on:
-		if err := c.loop.backend.Submit(o); err != nil {
-			c.broken = err
-			c.wakeReaders()
-			c.wakeWriters()
-			return false
-		}
-		return true
+	err := errors.Join(r.in.reconcile(c.loop.backend, c.closed), r.out.reconcile(c.loop.backend, c.closed))
+	if err != nil {
+		c.broken = err
+		c.wakeReaders()
+		c.wakeWriters()
 	}
-	return on
 }
 
 // onPoll takes a completion of a poll in. It reports false when o is none. mu is held, the worker owned.
@@ -96,20 +76,14 @@ func (c *PacketConn) onPoll(o *op.Op, r *op.Completion) bool {
 	switch {
 	case p == nil:
 		return false
-	case o == &p.in && p.inOn:
-		p.inOn = false
-		if o.Again(r) && !c.closed {
-			break
+	case o == &p.in.op && p.in.on:
+		if p.in.ended(r, c.closed) {
+			c.wakeReaders()
 		}
-		p.inWant = false
-		c.wakeReaders()
-	case o == &p.out && p.outOn:
-		p.outOn = false
-		if o.Again(r) && !c.closed {
-			break
+	case o == &p.out.op && p.out.on:
+		if p.out.ended(r, c.closed) {
+			c.wakeWriters()
 		}
-		p.outWant = false
-		c.wakeWriters()
 	default:
 		return false
 	}
@@ -221,7 +195,7 @@ func (c *PacketConn) waitReadable() {
 	w.PrepareNear(c.loop.w)
 	c.readers = append(c.readers, w)
 	if !c.recvOn {
-		c.rawState().inWant = true
+		c.rawState().in.want = true
 	}
 	if c.readAt != 0 {
 		c.arm(c.readAt)
@@ -253,7 +227,7 @@ func (c *PacketConn) WriteWith(f func(fd int) bool) error {
 		w := new(executor.Waiter)
 		w.PrepareNear(c.loop.w)
 		r := c.rawState()
-		r.outWant = true
+		r.out.want = true
 		r.writers = append(r.writers, w)
 		if c.writeAt != 0 {
 			c.arm(c.writeAt)
