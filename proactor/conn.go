@@ -32,7 +32,8 @@ import (
 //  2. out.bytes, and what it points to, is not touched by others while sendOn. out is set while sendOn, while writing, and
 //     while Send has accepted bytes that are not sent.
 //  3. fd is closed once, by finish, when closed and neither operation is in flight, no direct system call runs (uses),
-//     nothing that Send accepted is left to send, and the kernel reads from no memory of ours (shared), unless the peer is to be reset. So an fd number that was given away is never used.
+//     nothing that Send accepted is left to send, and the kernel reads from no memory of ours (shared), unless the peer is
+//     to be reset. So an fd number that was given away is never used.
 //  4. Every lease in the inbox and in the queue of Send is released or handed to a caller.
 type Conn struct {
 	loop *loop
