@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -88,6 +89,63 @@ func TestLingerEndsWhenThePeerDoesNotRead(t *testing.T) {
 		c.wait.timer.Set(1)
 		c.mu.Unlock()
 		until(t, c.locked(func() bool { return c.finished }), "the linger to end")
+	})
+}
+
+// TestCloseWaitAtTheEnd: wherever the end of a coroutine closes its connection, with a receive in flight, and however it ended,
+// the descriptor is closed, the exit hook returns, and the worker goes on.
+func TestCloseWaitAtTheEnd(t *testing.T) {
+	ways := map[string]func(){"returns": func() {}, "panics": func() { panic("on purpose") }, "exits": runtime.Goexit}
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		cfg.Workers, cfg.Log = 1, func(string) {}
+		e := newEngine(t, cfg)
+		for name, end := range ways {
+			for range 20 {
+				c, peer := pair(t, e)
+				told, closed := make(chan error, 1), make(chan error, 1)
+				_, err := peer.Write([]byte("x"))
+				require.NoError(t, err)
+				require.NoError(t, c.Start(func() {
+					_, _ = c.Read(make([]byte, 1)) // leaves the receive in flight
+					end()
+				}, func(err error) {
+					told <- err
+					closed <- c.CloseWait()
+				}, false))
+				err = await(t, told, "the end")
+				require.Equal(t, name == "returns", err == nil, name)
+				require.NoError(t, await(t, closed, "CloseWait in an exit hook"), name)
+				require.True(t, c.locked(func() bool { return c.finished })(), name)
+				_, err = peer.Read(make([]byte, 1))
+				require.Equal(t, io.EOF, err, name)
+			}
+		}
+		eventually(t, "the coroutines' end", func() bool { return e.Stats().Executor.Coroutines == 0 })
+	})
+}
+
+// TestCloseWaitInACallback: it returns though it may not wait, also for another connection of the same worker.
+func TestCloseWaitInACallback(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		cfg.Workers = 1
+		e := newEngine(t, cfg)
+		c, peer := pair(t, e)
+		other, otherPeer := pair(t, e)
+		go func() { _, _ = other.Read(make([]byte, 1)) }()
+		until(t, other.locked(func() bool { return other.recvOn }), "a receive in flight")
+		closed := make(chan error, 2)
+		e.Handle(c, &Handler{OnData: func(c *Conn, l buffers.Lease) {
+			l.Release()
+			closed <- other.CloseWait()
+			closed <- c.CloseWait()
+		}})
+		_, err := peer.Write([]byte("x"))
+		require.NoError(t, err)
+		for _, p := range []io.Reader{otherPeer, peer} {
+			require.NoError(t, await(t, closed, "CloseWait in a callback"))
+			_, err = p.Read(make([]byte, 1))
+			require.Equal(t, io.EOF, err)
+		}
 	})
 }
 
