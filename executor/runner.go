@@ -215,6 +215,7 @@ func (r *runner) runTasks() bool {
 	budget := w.e.config.TaskBudget
 	shares := w.e.steals
 	var began int64
+	from := 0 // tasks done before began
 	if shares && w.ready.len() > 1 {
 		began = w.e.clock.Now()
 	}
@@ -232,9 +233,14 @@ func (r *runner) runTasks() bool {
 		} else if !r.runTask(t) {
 			return false
 		}
-		// Looking at the clock after tasks 1, 2, 4, 8 … finds a slow task early and costs little with quick ones.
-		if began != 0 && n&(n-1) == 0 && !w.ready.empty() {
-			w.overload(began, n)
+		// Looking at the clock after tasks 1, 2, 4, 8 … finds a slow task early and costs little with quick ones. What was
+		// alone at first may have made others ready: they are timed from the first look that finds them.
+		if shares && n&(n-1) == 0 && !w.ready.empty() {
+			if began == 0 {
+				began, from = w.e.clock.Now(), n
+			} else {
+				w.overload(began, n-from)
+			}
 		}
 	}
 	w.stats.tasks.Store(w.tasks)
