@@ -119,13 +119,8 @@ func rowOf(cell suite.Cell, name string, byName map[string][]suite.Sample) Row {
 
 // limitOf is the contestant that shows what is possible on the machine.
 func limitOf(c suite.Cell) string {
-	if s, err := suite.Find(c.Scenario); err == nil {
-		switch s.Role {
-		case protocol.File:
-			return "c-file"
-		case protocol.HTTP, protocol.UDP:
-			return "c-epoll"
-		}
+	if s, err := suite.Find(c.Scenario); err == nil && s.Role == protocol.File {
+		return "c-file"
 	}
 	return contestant.Limit
 }
