@@ -24,7 +24,7 @@ import "github.com/ouro-io/ouro/executor"
 //	b. Who comes back from a wait finds whatever mode there is then: read goes round between the two ways.
 const (
 	// bulkSize is what a large Read takes, in bytes.
-	bulkSize = 16 << 10
+	bulkSize = 32 << 10
 	// bulkReads is how many more of them than small ones change the mode.
 	bulkReads = 8
 	// directTurn is how many bytes a coroutine reads, without ever having to wait, before the others have their turn.
