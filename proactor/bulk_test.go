@@ -56,9 +56,9 @@ func flood(t *testing.T, w halfCloser, seed int64, n int) <-chan [32]byte {
 func TestBulkChangesOfMode(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		e := newEngine(t, eager(cfg))
-		for seed := range int64(6) {
+		for seed := range int64(4) {
 			c, peer := pair(t, e)
-			sum := flood(t, peer.(halfCloser), seed, 4<<20)
+			sum := flood(t, peer.(halfCloser), seed, 1<<20)
 			stop, done := make(chan struct{}), sync.WaitGroup{}
 			done.Go(func() { // beside the reader
 				for i := 0; ; i++ {
