@@ -84,8 +84,8 @@ type Config struct {
 	// StallAfter is how long a handler may keep its worker while others wait, before the worker is handed over.
 	// Default 2 ms.
 	StallAfter time.Duration
-	// DemoteAfter is the number of hand-overs after which a handler becomes an ordinary goroutine. Default 3; < 0
-	// never.
+	// DemoteAfter is the number of hand-overs, or of shorter stalls in quick succession, after which a handler becomes
+	// an ordinary goroutine: see executor.Config. Default 3; < 0 never.
 	DemoteAfter int
 	// TaskBudget is how many tasks a worker runs between two looks at its backend. Default 256.
 	TaskBudget int

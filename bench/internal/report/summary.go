@@ -100,7 +100,7 @@ func rowOf(cell suite.Cell, name string, byName map[string][]suite.Sample) Row {
 		r.LoadCPUShare = sp.Median
 	}
 	r.QuantilesNs = quantilesOf(byName[name])
-	for _, m := range Metrics(cell.Scenario) {
+	for _, m := range MetricsOf(cell) {
 		own := valuesByRound(m, byName[name])
 		f := Figure{Value: spreadOf(values(own))}
 		if f.Value == nil {
@@ -178,7 +178,7 @@ func ratios(a, b map[int]float64) []float64 {
 
 func resolution(cell suite.Cell, byName map[string][]suite.Sample) map[string]float64 {
 	var out map[string]float64
-	for _, m := range Metrics(cell.Scenario) {
+	for _, m := range MetricsOf(cell) {
 		if !m.Related {
 			continue
 		}
