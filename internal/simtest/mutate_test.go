@@ -38,7 +38,7 @@ func (m mutation) mutated(t *testing.T) (path string, src []byte) {
 // TestMutationsFit: each still says what it replaces, once, and what comes out is Go.
 func TestMutationsFit(t *testing.T) {
 	names := map[string]bool{}
-	for _, m := range slices.Concat(mutations, fileMutations) {
+	for _, m := range slices.Concat(fileMutations, mutations) {
 		require.False(t, names[m.name], "%s: twice", m.name)
 		names[m.name] = true
 		_, src := m.mutated(t)
@@ -56,7 +56,7 @@ func TestMutations(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("needs the go command: ", err)
 	}
-	for _, m := range slices.Concat(mutations, fileMutations) {
+	for _, m := range slices.Concat(fileMutations, mutations) {
 		if *mutateFlag != "all" && !strings.Contains(m.name, *mutateFlag) {
 			continue
 		}
