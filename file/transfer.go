@@ -156,7 +156,7 @@ func (f *File) wait(ctx context.Context, d *direction, p []byte, off int64) (int
 	o.Kind, o.FD, o.Buf, o.Off = d.kind, int32(f.fd), p, off
 	n, errno, err := perform(ctx, e, c)
 	if err == proactor.ErrShutdown || errno == syscall.EAGAIN {
-		// EAGAIN: the descriptor has O_NONBLOCK, which io_uring heeds for disk files as well, and system calls do not.
+		// EAGAIN (of a descriptor with O_NONBLOCK, say) is no answer to who waits; an ordinary system call waits.
 		return f.plainly(ctx, p, func() (int, syscall.Errno) { return f.plain(d, p, off) })
 	}
 	return n, errno, err
