@@ -16,12 +16,12 @@ import (
 type profile struct {
 	name, short, long string
 	rounds            int
-	// budget is how long the run may take; 0: as long as it needs with window.
-	budget, window, warmup time.Duration
-	settle, idleWindow     time.Duration
-	profileWindow          time.Duration
-	timerSpread            time.Duration
-	fileBytes              int64
+	// budget is how long the run may take.
+	budget, warmup     time.Duration
+	settle, idleWindow time.Duration
+	profileWindow      time.Duration
+	timerSpread        time.Duration
+	fileBytes          int64
 }
 
 var (
@@ -33,9 +33,10 @@ var (
 		rounds: 3, budget: 170 * time.Second, warmup: 40 * time.Millisecond, settle: 100 * time.Millisecond,
 		idleWindow: 200 * time.Millisecond, profileWindow: 300 * time.Millisecond, timerSpread: 200 * time.Millisecond,
 		fileBytes: 128 << 20}
-	full = profile{name: "full", short: "Measure everything with everybody, unattended; it says how long that takes",
-		rounds: 5, window: 500 * time.Millisecond, warmup: 150 * time.Millisecond, profileWindow: time.Second,
-		fileBytes: 1 << 30}
+	full = profile{name: "full", short: "Measure everything with everybody, unattended, in three quarters of an hour",
+		long:   "More time makes longer windows and more rounds less noise: --time 3h --rounds 7.",
+		rounds: 3, budget: 45 * time.Minute, warmup: 100 * time.Millisecond, profileWindow: 500 * time.Millisecond,
+		fileBytes: 512 << 20}
 )
 
 const (
@@ -172,8 +173,15 @@ func orDefault(v []int, otherwise int) []int {
 	return v
 }
 
-// chooseProfiled lists the cells whose CPU time is split.
+// chooseProfiled lists the cells whose CPU time is split: in the full profile one of each scenario, with server and load on
+// CPUs of their own where there is such a one.
 func (pr profile) chooseProfiled(p *suite.Plan, o *options) error {
+	chosen := map[string]suite.Cell{}
+	for _, c := range p.Cells {
+		if old, ok := chosen[c.Scenario]; !ok || isUsual(c) && !isUsual(old) {
+			chosen[c.Scenario] = c
+		}
+	}
 	for i, c := range p.Cells {
 		s, err := suite.Find(c.Scenario)
 		if err != nil {
@@ -182,11 +190,17 @@ func (pr profile) chooseProfiled(p *suite.Plan, o *options) error {
 		if s.Load == "" || s.Load == load.Idle {
 			continue
 		}
-		if o.split || pr.name == full.name || pr.name == quick.name && s.Profiled && c.Mode == suite.Sep {
+		if o.split || pr.name == full.name && c == chosen[c.Scenario] || pr.name == quick.name && s.Profiled && c.Mode == suite.Sep {
 			p.Profiled = append(p.Profiled, i)
 		}
 	}
 	return nil
+}
+
+// isUsual reports whether c is the condition that a scenario is mostly looked at in.
+func isUsual(c suite.Cell) bool {
+	s, err := suite.Find(c.Scenario)
+	return err == nil && c.Mode == suite.Sep && c.Conns == s.Conns && c.Size == s.Size && c.Pipeline == max(s.Pipeline, 1)
 }
 
 // fixed is what a measurement in c takes whatever the window is; windowed reports whether the window comes on top.
@@ -244,9 +258,6 @@ func (pr profile) share(p *suite.Plan, o *options) error {
 	}
 	if rest == 0 {
 		return errNothing
-	}
-	if p.Window == 0 && o.budget == 0 {
-		p.Window = pr.window
 	}
 	if p.Window == 0 {
 		if windows > 0 {

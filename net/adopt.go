@@ -6,6 +6,7 @@ import (
 	"errors"
 	stdnet "net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,7 +17,9 @@ import (
 )
 
 // runtimeConn is a connection in runtime mode: the standard library's, in the runtime's poller. When a coroutine uses
-// it, it moves to the engine ("adoption").
+// it, it moves to the engine ("adoption"); where the engine is quicker for goroutines too (Stack.quicker), it also moves
+// once it has been read from trialReads times. Moving takes about ten system calls, which a connection of one request
+// would never earn back.
 //
 //	runtime ──a coroutine's first use──▶ moving ──▶ engine (stream.conn is set)
 //	   │                                   └──the engine is shutting down──▶ closed
@@ -36,6 +39,7 @@ import (
 type runtimeConn struct {
 	std   stdStream
 	stack *Stack
+	trial atomic.Int32 // Reads that are left until the move is considered; at 0 and below it is not any more
 
 	mu              sync.Mutex
 	state           runtimeState
@@ -52,6 +56,9 @@ const (
 	stateEngine
 	stateClosed
 )
+
+// trialReads is after how many Reads of goroutines a connection may move to the engine.
+const trialReads = 4
 
 // errPinned says that the connection has to stay in runtime mode for now. It never reaches a user.
 var errPinned = errors.New("connection stays in runtime mode for now")
@@ -158,9 +165,15 @@ func (c *stream) thrownOut(err error) bool {
 	return errors.Is(err, ErrClosed) && c.engineConn() != nil
 }
 
+// triedOut counts a Read, and moves the connection to the engine if it is the last of the trial and the engine is quicker.
+func (c *stream) triedOut() bool {
+	r := c.rt
+	return r.trial.Load() > 0 && r.trial.Add(-1) == 0 && r.stack.quicker() && c.toEngine() == nil
+}
+
 //go:noinline
 func (c *stream) readRuntime(b []byte) (int, error) {
-	if c.onEngineNow() {
+	if c.onEngineNow() || c.triedOut() {
 		return c.Read(b)
 	}
 	n, err := c.rt.std.Read(b)

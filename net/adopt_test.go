@@ -5,8 +5,10 @@ package net
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -162,4 +164,29 @@ func TestLeaseMoves(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "hello", string(b))
 	})
+}
+
+// With one P and a ring, a goroutine's connection moves to the engine once it has been read from a few times, and not
+// before; with more, or on epoll, it stays.
+func TestMoveAfterTrial(t *testing.T) {
+	for _, procs := range []int{1, 2} {
+		t.Run(fmt.Sprint(procs), func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+				c, peer := pipe(t, On(e), false)
+				defer c.Close()
+				defer peer.Close()
+				b := make([]byte, 1)
+				for i := range 3 * trialReads {
+					_, err := peer.Write([]byte{byte(i)})
+					require.NoError(t, err)
+					_, err = c.Read(b)
+					require.NoError(t, err)
+					require.Equal(t, byte(i), b[0])
+					moves := procs == 1 && e.Info().Backend == proactor.IOUring && i >= trialReads-1
+					require.Equal(t, moves, c.conn.Load() != nil, i)
+				}
+			})
+		})
+	}
 }

@@ -180,10 +180,33 @@ func TestAcceptedOptions(t *testing.T) {
 					listen := func() (Listener, error) { return s.ListenConfig(lc).Listen(t.Context(), "tcp", "127.0.0.1:0") }
 					require.Equal(t, want, acceptedOptions(t, listen, nil), "Accept")
 					require.Equal(t, want, acceptedOptions(t, listen, s), "Serve")
+					changed := func() (Listener, error) { return changedListener(t, listen) }
+					require.Equal(t, want, acceptedOptions(t, changed, nil), "Accept where the program has set other options")
 				}
 			})
 		})
 	}
+	want := acceptedOptions(t, func() (Listener, error) { return stdnet.ListenTCP("tcp4", nil) }, nil)
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		s := forced(e, modeRuntime)
+		require.Equal(t, want, acceptedOptions(t, func() (Listener, error) { return s.ListenTCP("tcp4", nil) }, nil))
+	})
+}
+
+// changedListener sets options of the listener that the standard library sets on accepted connections by itself.
+func changedListener(t *testing.T, listen func() (Listener, error)) (Listener, error) {
+	l, err := listen()
+	require.NoError(t, err)
+	if l.(*TCPListener).keepAlive.Enable { // else the connections have the listener's with the standard library as well
+		raw, err := l.(*TCPListener).SyscallConn()
+		require.NoError(t, err)
+		require.NoError(t, raw.Control(func(fd uintptr) {
+			_ = setOption(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0)
+			_ = setOption(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 99)
+			_ = setOption(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 0)
+		}))
+	}
+	return l, nil
 }
 
 // acceptedOptions returns the options of an accepted connection: through Serve when s is given.

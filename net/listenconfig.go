@@ -58,18 +58,28 @@ func (lc *ListenConfig) on() *Stack {
 func (s *Stack) listen(ctx context.Context, lc *ListenConfig, network, address string) (Listener, error) {
 	var l stdnet.Listener
 	var err error
-	await(func() { l, err = lc.std().Listen(ctx, network, address) })
+	std := lc.std()
+	// Keep-alive is ours, see presetAccepted: the standard library would set it with four system calls per connection.
+	std.KeepAlive, std.KeepAliveConfig = -1, KeepAliveConfig{}
+	await(func() { l, err = std.Listen(ctx, network, address) })
 	if err != nil {
 		return nil, err
 	}
-	return s.takeListener(l, lc, network), nil
+	return s.takeListener(l, lc.keepAlive(), network), nil
+}
+
+// keptAliveByStd is for listeners that the standard library has made with its default.
+func keptAliveByStd() keepAlive {
+	k := new(ListenConfig).keepAlive()
+	k.byStd = true
+	return k
 }
 
 // takeListener makes a listener of the standard library one of ours.
-func (s *Stack) takeListener(l Listener, lc *ListenConfig, network string) Listener {
+func (s *Stack) takeListener(l Listener, ka keepAlive, network string) Listener {
 	switch std := l.(type) {
 	case *stdnet.TCPListener:
-		return s.wrapTCPListener(std, lc, network)
+		return s.wrapTCPListener(std, ka, network)
 	case *stdnet.UnixListener:
 		return s.wrapUnixListener(std, network)
 	}
@@ -82,7 +92,7 @@ func (s *Stack) ListenTCP(network string, laddr *TCPAddr) (*TCPListener, error) 
 	if err != nil {
 		return nil, err
 	}
-	return s.wrapTCPListener(tl, &ListenConfig{}, network), nil
+	return s.wrapTCPListener(tl, keptAliveByStd(), network), nil
 }
 
 // ListenUnix listens on laddr, on unix or unixpacket.

@@ -7,6 +7,7 @@ import (
 	stdnet "net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,6 +25,7 @@ type socketListener struct {
 	std     stdListener
 	stack   *Stack
 	network string
+	exposed atomic.Bool // somebody else may have set options of the socket
 
 	mu        sync.Mutex
 	deadline  time.Time     // the user's
@@ -63,7 +65,7 @@ func (l *socketListener) accept(ctx context.Context) (c Conn, coroutine bool, er
 	l.accepting++
 	l.mu.Unlock()
 	if coroutine = onCoroutine(); coroutine {
-		await(func() { c, err = l.acceptStd(ctx) })
+		c, err = awaited(func() (Conn, error) { return l.acceptStd(ctx) })
 	} else {
 		c, err = l.acceptStd(ctx)
 	}
@@ -116,6 +118,7 @@ func (l *socketListener) SyscallConn() (syscall.RawConn, error) {
 	if !l.ok() {
 		return nil, syscall.EINVAL
 	}
+	l.exposed.Store(true)
 	return l.std.SyscallConn()
 }
 
@@ -124,6 +127,7 @@ func (l *socketListener) File() (*os.File, error) {
 	if !l.ok() {
 		return nil, syscall.EINVAL
 	}
+	l.exposed.Store(true)
 	return l.std.File()
 }
 
@@ -132,11 +136,15 @@ func (l *socketListener) opError(op string, err error) error {
 }
 
 // TCPListener is a listening TCP socket. All methods are safe from any goroutine or coroutine.
-type TCPListener struct{ socketListener }
+type TCPListener struct {
+	socketListener
+	keepAlive keepAlive
+}
 
-func (s *Stack) wrapTCPListener(tl *stdnet.TCPListener, lc *ListenConfig, network string) *TCPListener {
-	presetAccepted(tl, lc)
-	l := new(TCPListener)
+// wrapTCPListener makes a TCPListener. ka is what its connections are to have, and whether std sets that by itself.
+func (s *Stack) wrapTCPListener(tl *stdnet.TCPListener, ka keepAlive, network string) *TCPListener {
+	ka.preset = presetAccepted(tl, ka.KeepAliveConfig)
+	l := &TCPListener{keepAlive: ka}
 	l.wrap(s, tl, network)
 	return l
 }
@@ -169,7 +177,11 @@ func (l *TCPListener) acceptTCP(ctx context.Context) (*TCPConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	tc := l.stack.wrapTCP(c.(*stdnet.TCPConn), l.network)
+	std := c.(*stdnet.TCPConn)
+	if l.keepAlive.each(l.exposed.Load()) {
+		_ = std.SetKeepAliveConfig(l.keepAlive.KeepAliveConfig) // errors are ignored like in the standard library
+	}
+	tc := l.stack.wrapTCP(std, l.network)
 	return begin(&tc.stream, tc, coroutine, "accept")
 }
 

@@ -17,24 +17,41 @@ const (
 	defaultKeepAliveCount    = 9
 )
 
-// presetAccepted sets on the listener what the standard library sets on every accepted connection: Linux has accepted
-// sockets inherit these options, so Serve needs no system call per connection for them. Errors are ignored like there.
-func presetAccepted(l *stdnet.TCPListener, lc *ListenConfig) {
-	cfg := lc.KeepAliveConfig
-	if !cfg.Enable && lc.KeepAlive >= 0 {
-		cfg = KeepAliveConfig{Enable: true, Idle: lc.KeepAlive}
+// keepAlive is what connections of a listener are to have.
+type keepAlive struct {
+	KeepAliveConfig      // Enable is false where nothing is to be set
+	byStd           bool // the standard library's Accept sets it
+	preset          bool // the listener has it, and its connections inherit it
+}
+
+// each reports whether Accept has to set it on a connection. exposed: somebody else may have set the listener's options.
+func (k keepAlive) each(exposed bool) bool { return k.Enable && !k.byStd && (!k.preset || exposed) }
+
+// keepAlive is what the standard library makes of the configuration.
+func (lc *ListenConfig) keepAlive() keepAlive {
+	if !lc.KeepAliveConfig.Enable && lc.KeepAlive >= 0 {
+		return keepAlive{KeepAliveConfig: KeepAliveConfig{Enable: true, Idle: lc.KeepAlive}}
 	}
+	return keepAlive{KeepAliveConfig: lc.KeepAliveConfig}
+}
+
+// presetAccepted sets on the listener what the standard library sets on every accepted connection: Linux has accepted
+// sockets inherit these options, so that no system call per connection is needed for them. It reports whether the
+// keep-alive settings are sure to be inherited; of Multipath TCP we do not know on which kernels they are.
+func presetAccepted(l *stdnet.TCPListener, cfg KeepAliveConfig) (preset bool) {
 	raw, err := l.SyscallConn()
 	if err != nil {
-		return
+		return false
 	}
 	_ = raw.Control(func(s uintptr) {
 		fd := int(s)
 		_ = setOption(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-		if cfg.Enable {
-			_ = setKeepAliveConfig(fd, cfg)
+		if cfg.Enable && setKeepAliveConfig(fd, cfg) == nil {
+			protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+			preset = err == nil && protocol == unix.IPPROTO_TCP
 		}
 	})
+	return preset
 }
 
 func setOption(fd, level, name, value int) error {

@@ -42,16 +42,10 @@ type stdStream interface {
 	SetWriteBuffer(int) error
 }
 
-// wrap makes c a connection in runtime mode.
-func (c *stream) wrap(s *Stack, std stdStream, network string) {
-	c.rt = &runtimeConn{std: std, stack: s}
-	c.network = network
-	if a := std.LocalAddr(); a != nil {
-		c.local.Store(&a)
-	}
-	if a := std.RemoteAddr(); a != nil {
-		c.remote.Store(&a)
-	}
+// wrap makes c a connection in runtime mode; rt is c's, and zero.
+func (c *stream) wrap(rt *runtimeConn, s *Stack, std stdStream, network string) {
+	rt.std, rt.stack = std, s
+	c.rt, c.network = rt, network
 }
 
 func (c *stream) ok() bool { return c != nil && (c.rt != nil || c.conn.Load() != nil) }
@@ -191,10 +185,16 @@ func (c *stream) LocalAddr() Addr { return c.address(true) }
 // RemoteAddr is the peer's address, which all calls share; do not modify it.
 func (c *stream) RemoteAddr() Addr { return c.address(false) }
 
-// address returns an address, and keeps it at its first use: most handlers never ask.
+// address returns an address. One that began in runtime mode has it from the standard library, for good; another one keeps
+// it at its first use: most handlers never ask.
 func (c *stream) address(local bool) Addr {
-	if !c.ok() {
+	switch {
+	case !c.ok():
 		return nil
+	case c.rt != nil && local:
+		return c.rt.std.LocalAddr()
+	case c.rt != nil:
+		return c.rt.std.RemoteAddr()
 	}
 	cache := &c.remote
 	if local {
@@ -204,9 +204,6 @@ func (c *stream) address(local bool) Addr {
 		return *a
 	}
 	pc := c.conn.Load()
-	if pc == nil {
-		return nil
-	}
 	raw := pc.RemoteAddr()
 	if local {
 		raw = pc.LocalAddr()

@@ -11,11 +11,15 @@ import (
 // TCPConn is a TCP connection. All methods are safe from any goroutine or coroutine.
 type TCPConn struct{ stream }
 
-// wrapTCP makes a TCPConn in runtime mode.
+// wrapTCP makes a TCPConn in runtime mode, with one allocation.
 func (s *Stack) wrapTCP(tc *stdnet.TCPConn, network string) *TCPConn {
-	c := new(TCPConn)
-	c.wrap(s, tc, network)
-	return c
+	c := new(struct {
+		TCPConn
+		rt runtimeConn
+	})
+	c.wrap(&c.rt, s, tc, network)
+	c.rt.trial.Store(trialReads)
+	return &c.TCPConn
 }
 
 // newEngineConn makes a TCPConn in engine mode.

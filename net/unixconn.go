@@ -25,9 +25,12 @@ type UnixConn struct{ stream }
 
 // wrapUnix makes a UnixConn in runtime mode.
 func (s *Stack) wrapUnix(uc *stdnet.UnixConn, network string) *UnixConn {
-	c := new(UnixConn)
-	c.wrap(s, uc, network)
-	return c
+	c := new(struct {
+		UnixConn
+		rt runtimeConn
+	})
+	c.wrap(&c.rt, s, uc, network)
+	return &c.UnixConn
 }
 
 // newEngineUnix makes a UnixConn of a connection that the engine has accepted at local.

@@ -46,19 +46,53 @@ static void *watch_stdin(void *unused)
 
 enum role { ECHO_ROLE = 1, SINK_ROLE = 2, HTTP_ROLE = 4, UDP_ROLE = 8 };
 
-// Reads the role, the first argument; those after it (key=value) do not concern these servers. can is the set of roles
-// that the program has.
-static inline enum role parse_role(int argc, char **argv, unsigned can)
+// What the first argument asks for, and those after it (key=value) as far as they concern these servers.
+struct task {
+	enum role role;
+	// Bytes per message, 0 when it does not matter.
+	long size;
+};
+
+// Reads the arguments. can is the set of roles that the program has.
+static inline struct task parse_task(int argc, char **argv, unsigned can)
 {
 	static const struct { const char *name; enum role role; } all[] = {
 		{"echo", ECHO_ROLE}, {"sink", SINK_ROLE}, {"http", HTTP_ROLE}, {"udp", UDP_ROLE},
 	};
+	struct task t = {0};
 
 	for (size_t i = 0; argc > 1 && i < sizeof all / sizeof *all; i++)
 		if (!strcmp(argv[1], all[i].name) && (can & all[i].role))
-			return all[i].role;
-	fprintf(stderr, "cannot be %s\n", argc > 1 ? argv[1] : "nothing");
-	exit(2);
+			t.role = all[i].role;
+	if (!t.role) {
+		fprintf(stderr, "cannot be %s\n", argc > 1 ? argv[1] : "nothing");
+		exit(2);
+	}
+	for (int i = 2; i < argc; i++)
+		if (!strncmp(argv[i], "size=", 5))
+			t.size = atol(argv[i] + 5);
+	return t;
+}
+
+// An answer for each request of HTTP: all that is looked at is where a request ends.
+static const char answer[] = "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\n"
+			     "Hello, World!";
+enum { ANSWER = sizeof answer - 1 };
+
+// Counts the requests that end in the n bytes at b. seen is how much of "\r\n\r\n" the connection has seen so far.
+static inline size_t count_requests(const char *b, size_t n, uint8_t *seen)
+{
+	static const char end[] = "\r\n\r\n";
+	size_t requests = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		*seen = b[i] == end[*seen] ? *seen + 1 : b[i] == '\r';
+		if (*seen == 4) {
+			*seen = 0;
+			requests++;
+		}
+	}
+	return requests;
 }
 
 // Opens a socket of type on a free port of 127.0.0.1.

@@ -5,21 +5,18 @@
 
 enum { BUF_SIZE = 64 * 1024, EVENTS = 1024 };
 
-// How much of a request's end ("\r\n\r\n") a connection has seen is in seen. pend is the tail of a write that did not fit; while there is one, only EPOLLOUT is waited for, so
-// the peer's data stays in its socket and memory is bounded by one buffer.
+// How much of a request's end a connection has seen is in seen. pend is the tail of a write that did not fit; while there
+// is one, only EPOLLOUT is waited for, so the peer's data stays in its socket and memory is bounded by one buffer.
 struct conn {
 	int fd;
 	char *pend;
 	size_t off, len;
-	unsigned seen;
+	uint8_t seen;
 };
 
 static int ep;
 static enum role role;
 static char buf[BUF_SIZE], answers[BUF_SIZE];
-
-static const char answer[] = "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\n"
-			     "Hello, World!";
 
 static void watch(struct conn *c, int op, uint32_t events)
 {
@@ -70,18 +67,11 @@ static ssize_t send_some(struct conn *c, const char *p, size_t n)
 // Puts an answer into answers for each request that ends in the n bytes of buf, and returns their length.
 static size_t answer_all(struct conn *c, size_t n)
 {
-	static const char end[] = "\r\n\r\n";
-	size_t len = 0;
+	size_t requests = count_requests(buf, n, &c->seen);
 
-	for (size_t i = 0; i < n; i++) {
-		c->seen = buf[i] == end[c->seen] ? c->seen + 1 : buf[i] == '\r';
-		if (c->seen == 4) {
-			c->seen = 0;
-			memcpy(answers + len, answer, sizeof answer - 1);
-			len += sizeof answer - 1;
-		}
-	}
-	return len;
+	for (size_t i = 0; i < requests; i++)
+		memcpy(answers + i * ANSWER, answer, ANSWER);
+	return requests * ANSWER;
 }
 
 static void readable(struct conn *c)
@@ -165,7 +155,7 @@ int main(int argc, char **argv)
 	static struct epoll_event ev[EVENTS];
 	struct conn listener = {0};
 
-	role = parse_role(argc, argv, ECHO_ROLE | SINK_ROLE | HTTP_ROLE | UDP_ROLE);
+	role = parse_task(argc, argv, ECHO_ROLE | SINK_ROLE | HTTP_ROLE | UDP_ROLE).role;
 	raise_nofile();
 	if (role == UDP_ROLE)
 		serve_udp();

@@ -1,20 +1,24 @@
-// C io_uring echo server: the limit that the Go engines are measured against.
+// C io_uring server: the limit that the Go engines are measured against.
 //
 // One thread, one ring (SINGLE_ISSUER, DEFER_TASKRUN), multishot accept into direct descriptors, multishot recv from a
-// provided buffer ring, one send in flight per connection straight out of the received buffer.
+// provided buffer ring, one send in flight per connection.
 //
-// A buffer is owned by the kernel while it is in the ring, by a connection's queue from its recv completion until the
-// completion of the send that echoes it, and goes back to the ring there. A connection's slot is released (close) once
-// its recv has ended and its queue is empty.
-#include "common.h"
-#include <liburing.h>
+// Echo sends straight out of the received buffers: a buffer is in a connection's queue from its recv completion until the
+// completion of the send that echoes it, and goes back to the ring there. One send takes all that has queued up. HTTP
+// gives a buffer back at once and sends answers out of memory that never changes. A connection's slot is released (close)
+// once its recv has ended and nothing is being sent.
+#include "datagrams.h"
+#include "ring.h"
 
-enum { SQ = 2048, CQ = 16384, GROUP = 0, NONE = 0xffff };
+enum { NONE = 0xffff, GATHER = 16, ANSWERS = 512 };
 enum { ACCEPT = 1, RECV, SEND, CLOSE, SHUTDOWN };
 
 struct conn {
-	uint16_t head, tail; // buffers to be echoed, in order; the first one is being sent
-	bool receiving, ended, starved;
+	uint16_t head, tail; // buffers to be echoed, in order; the first ones are being sent
+	bool receiving, sending, ended, starved;
+	uint8_t seen;   // of a request's end
+	uint16_t begun; // bytes of an answer that have left already
+	uint32_t owed;  // bytes of answers to be sent
 };
 
 struct buffer {
@@ -22,39 +26,26 @@ struct buffer {
 	uint16_t next;
 };
 
-static struct io_uring ring;
-static struct io_uring_buf_ring *br;
+// What a send of several buffers points to. The kernel reads it when it is submitted, so there are as many as fit into
+// the submission queue, used in turn.
+static struct { struct msghdr msg; struct iovec parts[GATHER]; } gathers[SQ];
+static unsigned next_gather;
+
 static struct conn *conns;
 static struct buffer *bufs;
-static char *memory;
-static unsigned nbufs, buf_size, free_bufs, slots;
+static unsigned slots;
 static uint32_t *starved; // slots whose recv ended for want of a buffer
 static unsigned nstarved;
-static bool sink;
+static int listener;
+static enum role role;
+static char answers[ANSWERS * ANSWER];
 
-static struct io_uring_sqe *next_sqe(void)
-{
-	struct io_uring_sqe *s = io_uring_get_sqe(&ring);
-
-	if (!s) {
-		count_syscall();
-		io_uring_submit(&ring);
-		s = io_uring_get_sqe(&ring);
-		if (!s)
-			fatal("submission queue", EBUSY);
-	}
-	return s;
-}
-
-// Set after the preparation, which clears user_data in some versions of liburing.
-static void tag(struct io_uring_sqe *s, unsigned op, uint32_t slot) { s->user_data = (uint64_t)op << 32 | slot; }
-
-static void arm_accept(int lfd)
+static void arm_accept(void)
 {
 	struct io_uring_sqe *s = next_sqe();
 
-	io_uring_prep_multishot_accept_direct(s, lfd, NULL, NULL, 0);
-	tag(s, ACCEPT, lfd);
+	io_uring_prep_multishot_accept_direct(s, listener, NULL, NULL, 0);
+	tag(s, ACCEPT, 0);
 }
 
 static void arm_recv(uint32_t slot, bool poll_first)
@@ -71,29 +62,54 @@ static void arm_recv(uint32_t slot, bool poll_first)
 	conns[slot].receiving = true;
 }
 
-static void send_head(uint32_t slot)
+static void send_queue(uint32_t slot, struct io_uring_sqe *s)
 {
 	uint16_t bid = conns[slot].head;
 	struct buffer *b = &bufs[bid];
-	struct io_uring_sqe *s = next_sqe();
 
-	io_uring_prep_send(s, slot, memory + (size_t)bid * buf_size + b->off, b->len, MSG_WAITALL | MSG_NOSIGNAL);
-	s->flags |= IOSQE_FIXED_FILE;
-	tag(s, SEND, slot);
+	if (b->next == NONE) {
+		io_uring_prep_send(s, slot, buffer_at(bid) + b->off, b->len, MSG_WAITALL | MSG_NOSIGNAL);
+		return;
+	}
+	struct iovec *parts = gathers[next_gather % SQ].parts;
+	struct msghdr *m = &gathers[next_gather++ % SQ].msg;
+	size_t n = 0;
+	for (; bid != NONE && n < GATHER; bid = bufs[bid].next)
+		parts[n++] = (struct iovec){buffer_at(bid) + bufs[bid].off, bufs[bid].len};
+	*m = (struct msghdr){.msg_iov = parts, .msg_iovlen = n};
+	io_uring_prep_sendmsg(s, slot, m, MSG_WAITALL | MSG_NOSIGNAL);
 }
 
-static void give_back(uint16_t bid)
+static void send_answers(uint32_t slot, struct io_uring_sqe *s)
 {
-	io_uring_buf_ring_add(br, memory + (size_t)bid * buf_size, buf_size, bid, io_uring_buf_ring_mask(nbufs), 0);
-	io_uring_buf_ring_advance(br, 1);
-	free_bufs++;
+	struct conn *c = &conns[slot];
+	size_t most = sizeof answers - c->begun;
+
+	io_uring_prep_send(s, slot, answers + c->begun, c->owed < most ? c->owed : most, MSG_WAITALL | MSG_NOSIGNAL);
+}
+
+// Sends what there is to be sent, unless a send is in flight.
+static void send_more(uint32_t slot)
+{
+	struct conn *c = &conns[slot];
+
+	if (c->sending || (c->head == NONE && !c->owed))
+		return;
+	struct io_uring_sqe *s = next_sqe();
+	if (role == HTTP_ROLE)
+		send_answers(slot, s);
+	else
+		send_queue(slot, s);
+	s->flags |= IOSQE_FIXED_FILE;
+	tag(s, SEND, slot);
+	c->sending = true;
 }
 
 static void close_if_done(uint32_t slot)
 {
 	struct conn *c = &conns[slot];
 
-	if (!c->ended || c->receiving || c->starved || c->head != NONE)
+	if (!c->ended || c->receiving || c->starved || c->sending)
 		return;
 	struct io_uring_sqe *s = next_sqe();
 	io_uring_prep_close_direct(s, slot);
@@ -101,7 +117,7 @@ static void close_if_done(uint32_t slot)
 	c->ended = false;
 }
 
-static void on_accept(int lfd, const struct io_uring_cqe *e)
+static void on_accept(const struct io_uring_cqe *e)
 {
 	if (e->res >= 0) {
 		conns[e->res] = (struct conn){.head = NONE, .tail = NONE};
@@ -110,35 +126,42 @@ static void on_accept(int lfd, const struct io_uring_cqe *e)
 		fatal("accept", -e->res);
 	}
 	if (!(e->flags & IORING_CQE_F_MORE))
-		arm_accept(lfd);
+		arm_accept();
 }
 
-static void enqueue(uint32_t slot, uint16_t bid, uint32_t len)
+static void enqueue(struct conn *c, uint16_t bid, uint32_t len)
+{
+	bufs[bid] = (struct buffer){.len = len, .next = NONE};
+	if (c->head == NONE)
+		c->head = bid;
+	else
+		bufs[c->tail].next = bid;
+	c->tail = bid;
+}
+
+// Does with n received bytes what the role asks for.
+static void received(uint32_t slot, uint16_t bid, int n)
 {
 	struct conn *c = &conns[slot];
 
-	bufs[bid] = (struct buffer){.len = len, .next = NONE};
-	if (c->head != NONE) {
-		bufs[c->tail].next = bid;
-		c->tail = bid;
+	free_bufs--;
+	if (role == ECHO_ROLE && !c->ended && n > 0) {
+		enqueue(c, bid, n);
+		send_more(slot);
 		return;
 	}
-	c->head = c->tail = bid;
-	send_head(slot);
+	if (role == HTTP_ROLE && !c->ended && n > 0)
+		c->owed += count_requests(buffer_at(bid), n, &c->seen) * ANSWER;
+	give_back(bid);
+	send_more(slot);
 }
 
 static void on_recv(uint32_t slot, const struct io_uring_cqe *e)
 {
 	struct conn *c = &conns[slot];
 
-	if (e->flags & IORING_CQE_F_BUFFER) {
-		uint16_t bid = e->flags >> IORING_CQE_BUFFER_SHIFT;
-		free_bufs--;
-		if (sink || c->ended || e->res <= 0)
-			give_back(bid);
-		else
-			enqueue(slot, bid, e->res);
-	}
+	if (e->flags & IORING_CQE_F_BUFFER)
+		received(slot, e->flags >> IORING_CQE_BUFFER_SHIFT, e->res);
 	if (e->flags & IORING_CQE_F_MORE)
 		return;
 	c->receiving = false;
@@ -155,6 +178,29 @@ static void on_recv(uint32_t slot, const struct io_uring_cqe *e)
 	close_if_done(slot);
 }
 
+// Forgets n bytes that were sent, and gives their buffers back.
+static void sent(struct conn *c, uint32_t n)
+{
+	if (role == HTTP_ROLE) {
+		c->owed -= n;
+		c->begun = (c->begun + n) % ANSWER;
+		return;
+	}
+	while (n) {
+		uint16_t bid = c->head;
+		struct buffer *b = &bufs[bid];
+		uint32_t part = n < b->len ? n : b->len;
+
+		b->off += part;
+		b->len -= part;
+		n -= part;
+		if (b->len)
+			return;
+		c->head = b->next;
+		give_back(bid);
+	}
+}
+
 // A failed send ends the connection: everything queued is dropped and the receive is made to end.
 static void send_failed(uint32_t slot)
 {
@@ -165,6 +211,7 @@ static void send_failed(uint32_t slot)
 		c->head = bufs[bid].next;
 		give_back(bid);
 	}
+	c->owed = 0;
 	if (!c->ended && c->receiving) {
 		struct io_uring_sqe *s = next_sqe();
 		io_uring_prep_shutdown(s, slot, SHUT_RDWR);
@@ -178,25 +225,15 @@ static void send_failed(uint32_t slot)
 static void on_send(uint32_t slot, const struct io_uring_cqe *e)
 {
 	struct conn *c = &conns[slot];
-	uint16_t bid = c->head;
-	struct buffer *b = &bufs[bid];
 
+	c->sending = false;
 	if (e->res <= 0) {
 		send_failed(slot);
 		return;
 	}
-	b->off += e->res;
-	b->len -= e->res;
-	if (b->len) {
-		send_head(slot);
-		return;
-	}
-	c->head = b->next;
-	give_back(bid);
-	if (c->head != NONE)
-		send_head(slot);
-	else
-		close_if_done(slot);
+	sent(c, e->res);
+	send_more(slot);
+	close_if_done(slot);
 }
 
 static void feed_starved(void)
@@ -212,59 +249,13 @@ static void feed_starved(void)
 	}
 }
 
-static void setup_ring(void)
-{
-	struct io_uring_params p = {
-		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
-			 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-		.cq_entries = CQ,
-	};
-	struct rlimit r;
-	int err = io_uring_queue_init_params(SQ, &ring, &p);
-
-	if (err)
-		fatal("io_uring_setup", -err);
-	io_uring_register_ring_fd(&ring);
-	slots = 32768;
-	if (!getrlimit(RLIMIT_NOFILE, &r) && r.rlim_cur < slots)
-		slots = r.rlim_cur;
-	if ((err = io_uring_register_files_sparse(&ring, slots)))
-		fatal("register files", -err);
-	conns = calloc(slots, sizeof *conns);
-	starved = calloc(slots, sizeof *starved);
-	if (!conns || !starved)
-		fatal("calloc", ENOMEM);
-}
-
-static void setup_buffers(void)
-{
-	struct io_uring_buf_reg reg = {.bgid = GROUP};
-	int err;
-
-	nbufs = sink ? 64 : 1024;
-	buf_size = sink ? 64 * 1024 : 4096;
-	bufs = calloc(nbufs, sizeof *bufs);
-	br = mmap(NULL, nbufs * sizeof(struct io_uring_buf), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	memory = mmap(NULL, (size_t)nbufs * buf_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
-		      -1, 0);
-	if (!bufs || br == MAP_FAILED || memory == MAP_FAILED)
-		fatal("buffers", ENOMEM);
-	reg.ring_addr = (uintptr_t)br;
-	reg.ring_entries = nbufs;
-	if ((err = io_uring_register_buf_ring(&ring, &reg, 0)))
-		fatal("register buffer ring", -err);
-	io_uring_buf_ring_init(br);
-	for (unsigned i = 0; i < nbufs; i++)
-		give_back(i);
-}
-
 static void dispatch(const struct io_uring_cqe *e)
 {
 	uint32_t slot = (uint32_t)e->user_data;
 
 	switch (e->user_data >> 32) {
 	case ACCEPT:
-		on_accept(slot, e);
+		on_accept(e);
 		break;
 	case RECV:
 		on_recv(slot, e);
@@ -275,28 +266,45 @@ static void dispatch(const struct io_uring_cqe *e)
 	}
 }
 
+static void setup_slots(void)
+{
+	struct rlimit r;
+	int err;
+
+	slots = 32768;
+	if (!getrlimit(RLIMIT_NOFILE, &r) && r.rlim_cur < slots)
+		slots = r.rlim_cur;
+	if ((err = io_uring_register_files_sparse(&ring, slots)))
+		fatal("register files", -err);
+	conns = calloc(slots, sizeof *conns);
+	starved = calloc(slots, sizeof *starved);
+	bufs = calloc(nbufs, sizeof *bufs);
+	if (!conns || !starved || !bufs)
+		fatal("calloc", ENOMEM);
+	for (size_t i = 0; i < sizeof answers; i++)
+		answers[i] = answer[i % ANSWER];
+}
+
 int main(int argc, char **argv)
 {
-	sink = parse_role(argc, argv, ECHO_ROLE | SINK_ROLE) == SINK_ROLE;
-	raise_nofile();
-	int lfd = open_listener(0);
-	setup_ring();
-	setup_buffers();
-	arm_accept(lfd);
-	announce(lfd);
-	for (;;) {
-		struct io_uring_cqe *e;
-		unsigned head, n = 0;
+	struct task t = parse_task(argc, argv, ECHO_ROLE | SINK_ROLE | HTTP_ROLE | UDP_ROLE);
 
-		count_syscall();
-		int err = io_uring_submit_and_wait(&ring, 1);
-		if (err < 0 && err != -EINTR && err != -EBUSY && err != -EAGAIN)
-			fatal("io_uring_enter", -err);
-		io_uring_for_each_cqe(&ring, head, e) {
-			dispatch(e);
-			n++;
-		}
-		io_uring_cq_advance(&ring, n);
-		feed_starved();
-	}
+	role = t.role;
+	raise_nofile();
+	setup_ring();
+	if (role == UDP_ROLE)
+		serve_datagrams(t.size);
+	// Large buffers where messages are large, as the servers in Go have. What is dropped at once needs few of them, which
+	// then stay in the caches.
+	if (role == SINK_ROLE)
+		setup_buffers(64, 64 * 1024);
+	else if (t.size > 4096)
+		setup_buffers(256, 64 * 1024);
+	else
+		setup_buffers(1024, 4096);
+	setup_slots();
+	listener = open_listener(0);
+	arm_accept();
+	announce(listener);
+	run_ring(dispatch, feed_starved);
 }

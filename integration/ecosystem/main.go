@@ -5,8 +5,9 @@
 //	go run ./ecosystem net net/http    the standard library's own tests, moved out of their packages
 //	go run ./ecosystem -procs 1 redcon dns   those whose path holds a word given, at GOMAXPROCS=1
 //
-// At GOMAXPROCS=1 the connections of ordinary goroutines are on the engine (with io_uring); otherwise most stay with the
-// runtime's poller. The modules come from the module proxy and are changed in scratch copies; nothing of theirs is kept.
+// At GOMAXPROCS=1 the connections of ordinary goroutines move to the engine (with io_uring) once they have been read from a
+// few times; otherwise most stay with the runtime's poller. The modules come from the module proxy and are changed in scratch
+// copies; nothing of theirs is kept.
 // It ends with status 1 when a test passes on std and not on ours.
 package main
 

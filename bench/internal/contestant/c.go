@@ -13,14 +13,18 @@ import (
 	"path/filepath"
 )
 
-// buildC compiles name.c and returns the program. It is kept in dir under a name made of the sources and the
+// buildC compiles name.c, with all headers there are, and returns the program. It is kept in dir under a name made of the sources and the
 // arguments, so that it is compiled once.
 func buildC(ctx context.Context, src fs.FS, dir, name string, flags ...string) (string, error) {
 	gcc, err := exec.LookPath("gcc")
 	if err != nil {
 		return "", errors.New("gcc is not installed (Debian: apt-get install gcc libc6-dev)")
 	}
-	files := []string{"common.h", name + ".c"}
+	files, err := fs.Glob(src, "*.h")
+	if err != nil {
+		return "", err
+	}
+	files = append(files, name+".c")
 	sum := sha256.New()
 	fmt.Fprintln(sum, gcc, flags)
 	contents := make(map[string][]byte)

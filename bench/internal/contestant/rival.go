@@ -34,7 +34,7 @@ func limits() []*Contestant {
 	stream := []protocol.Role{protocol.Echo, protocol.Sink, protocol.HTTP, protocol.UDP}
 	return []*Contestant{
 		{Name: Limit, About: "C, io_uring: multishot, buffer ring, direct descriptors, DEFER_TASKRUN; the limit",
-			C: "uring", Libs: []string{"-luring"}, Roles: []protocol.Role{protocol.Echo, protocol.Sink}},
+			C: "uring", Libs: []string{"-luring"}, Roles: stream},
 		{Name: "c-epoll", About: "C, epoll: one thread, direct read and write", C: "epoll", Roles: stream},
 		{Name: "c-file", About: "C, io_uring: one thread that keeps all reads in flight; the limit", C: "file",
 			Libs: []string{"-luring"}, Roles: []protocol.Role{protocol.File}},

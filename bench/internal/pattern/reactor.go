@@ -2,6 +2,8 @@ package pattern
 
 import (
 	"fmt"
+	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -9,9 +11,11 @@ import (
 )
 
 // reactor is one loop over an epoll set. A connection whose peer does not read is waited for until it can be written to,
-// and not read in the meantime.
+// and not read in the meantime. It waits in the runtime's own poller, for which the epoll set is one more descriptor: a
+// goroutine that waited in epoll_wait itself would lose its P to another thread, and have to get it back, at every turn.
 type reactor struct {
 	ep, listener int
+	wait         syscall.RawConn
 	buf          []byte
 	pending      map[int][]byte
 }
@@ -29,6 +33,12 @@ func serveReactor(s *protocol.Server) error {
 		return err
 	}
 	if r.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return err
+	}
+	if err := unix.SetNonblock(r.ep, true); err != nil { // what the runtime polls must be
+		return err
+	}
+	if r.wait, err = os.NewFile(uintptr(r.ep), "epoll").SyscallConn(); err != nil {
 		return err
 	}
 	if err := r.watch(unix.EPOLL_CTL_ADD, r.listener, unix.EPOLLIN); err != nil {
@@ -49,8 +59,12 @@ func (r *reactor) watch(op, fd int, events uint32) error {
 func (r *reactor) run() error {
 	events := make([]unix.EpollEvent, 256)
 	for {
-		n, err := unix.EpollWait(r.ep, events, -1)
-		if err != nil && err != unix.EINTR {
+		var n int
+		err := r.wait.Read(func(uintptr) bool {
+			n, _ = unix.EpollWait(r.ep, events, 0)
+			return n > 0
+		})
+		if err != nil {
 			return err
 		}
 		for _, e := range events[:max(n, 0)] {

@@ -158,7 +158,7 @@ func (p *page) scaling(tables []Table) []*chart {
 			continue
 		}
 		slices.SortFunc(g, func(a, b Table) int { return a.Cell.Conns - b.Cell.Conns })
-		metrics := Metrics(g[0].Cell.Scenario)
+		metrics := MetricsOf(g[0].Cell)
 		for _, m := range metrics[:min(2, len(metrics))] {
 			if m.Related {
 				out = append(out, p.add(scalingOf(g, m, k.mode)))

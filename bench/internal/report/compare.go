@@ -64,7 +64,7 @@ func (c *Comparison) compareTables(t, u Table) {
 			c.Missing = append(c.Missing, fmt.Sprintf("%s: %s has no figures in one of the two", Title(t.Cell), r.Contestant))
 			continue
 		}
-		for _, m := range Metrics(t.Cell.Scenario) {
+		for _, m := range MetricsOf(t.Cell) {
 			x, y := r.Figures[m.Key].ToBaseline, s.Figures[m.Key].ToBaseline
 			if x == nil || y == nil || x.Median <= 0 {
 				continue

@@ -148,7 +148,7 @@ func (p *page) addSection(s *suite.Scenario, tables []Table) {
 }
 
 func (p *page) cell(t Table, open bool) cellView {
-	metrics := Metrics(t.Cell.Scenario)
+	metrics := MetricsOf(t.Cell)
 	v := cellView{Condition: Condition(t.Cell), Open: open, Charts: p.cellCharts(t, metrics), Heads: []string{"contestant"}}
 	for _, m := range metrics {
 		v.Heads = append(v.Heads, m.Title)
@@ -227,7 +227,7 @@ var inShort = []string{"ouro-serve", "ouro-serve-epoll", "ouro-callbacks", "ouro
 func overviewOf(tables []Table) *overview {
 	o := &overview{Heads: inShort}
 	for _, t := range tables {
-		metrics := Metrics(t.Cell.Scenario)
+		metrics := MetricsOf(t.Cell)
 		if len(metrics) == 0 {
 			continue
 		}

@@ -94,7 +94,7 @@ func resultPart(d Document) string {
 				continue
 			}
 			var metrics []Metric
-			for _, m := range Metrics(s.Name) {
+			for _, m := range MetricsOf(t.Cell) {
 				if m.Related {
 					metrics = append(metrics, m)
 				}
@@ -176,7 +176,7 @@ func lossPart(d Document) string {
 			if !strings.HasPrefix(r.Contestant, "ouro") && !strings.HasPrefix(r.Contestant, "fasthttp-serve") {
 				continue
 			}
-			for _, m := range Metrics(t.Cell.Scenario) {
+			for _, m := range MetricsOf(t.Cell) {
 				if f := r.Figures[m.Key]; m.Related && verdict(t, m, f) == "lose" {
 					rows = append(rows, []string{t.Cell.Scenario, condition(t.Cell) + ", " + string(t.Cell.Mode), "`" + r.Contestant + "`",
 						m.Title, times(f.ToBaseline), fmt.Sprintf("±%.0f %%", 100*t.Resolution[m.Key])})

@@ -105,6 +105,22 @@ func memory(title, key string, first float64) Metric {
 	}}
 }
 
+// MetricsOf lists those of a cell. Reads that the page cache answers never wait: goroutines then have no more of them in
+// flight than there are CPUs, whatever the cell asks for, and a batch or a ring has all. Their latencies are those of queues
+// of different lengths, so they are shown and not related.
+func MetricsOf(c suite.Cell) []Metric {
+	out := Metrics(c.Scenario)
+	if c.Variant != suite.RandomCached && c.Variant != suite.SequentialCached {
+		return out
+	}
+	for i := range out {
+		if out[i].Key == "p99Ns" {
+			out[i].Related = false
+		}
+	}
+	return out
+}
+
 // quantile is the latency at q percent, one of protocol.Quantiles.
 func quantile(q float64) func(suite.Sample) (float64, bool) {
 	at := slices.Index(protocol.Quantiles, q)

@@ -100,7 +100,7 @@ func rowOf(cell suite.Cell, name string, byName map[string][]suite.Sample) Row {
 		r.LoadCPUShare = sp.Median
 	}
 	r.QuantilesNs = quantilesOf(byName[name])
-	for _, m := range Metrics(cell.Scenario) {
+	for _, m := range MetricsOf(cell) {
 		own := valuesByRound(m, byName[name])
 		f := Figure{Value: spreadOf(values(own))}
 		if f.Value == nil {
@@ -119,13 +119,8 @@ func rowOf(cell suite.Cell, name string, byName map[string][]suite.Sample) Row {
 
 // limitOf is the contestant that shows what is possible on the machine.
 func limitOf(c suite.Cell) string {
-	if s, err := suite.Find(c.Scenario); err == nil {
-		switch s.Role {
-		case protocol.File:
-			return "c-file"
-		case protocol.HTTP, protocol.UDP:
-			return "c-epoll"
-		}
+	if s, err := suite.Find(c.Scenario); err == nil && s.Role == protocol.File {
+		return "c-file"
 	}
 	return contestant.Limit
 }
@@ -183,7 +178,7 @@ func ratios(a, b map[int]float64) []float64 {
 
 func resolution(cell suite.Cell, byName map[string][]suite.Sample) map[string]float64 {
 	var out map[string]float64
-	for _, m := range Metrics(cell.Scenario) {
+	for _, m := range MetricsOf(cell) {
 		if !m.Related {
 			continue
 		}

@@ -26,7 +26,7 @@ func WriteText(w io.Writer, tables []Table) error {
 
 func writeTable(b *strings.Builder, t Table) {
 	fmt.Fprintf(b, "\n%s\n", Title(t.Cell))
-	metrics := Metrics(t.Cell.Scenario)
+	metrics := MetricsOf(t.Cell)
 	grid := [][]string{headings(metrics)}
 	var notes []string
 	for _, r := range t.Rows {

@@ -101,12 +101,26 @@ func (r *runner) turns() ([]turn, error) {
 			if err != nil {
 				return nil, err
 			}
-			for _, c := range who {
+			for _, c := range inTurn(who, round) {
 				out = append(out, turn{slot{i, c.Name}, c, s, round, profiled})
 			}
 		}
 	}
 	return out, nil
+}
+
+// inTurn is the order of a cell's contestants in a round. The baseline's twin stands half a round away from it, so that the
+// two differ by what the machine changes in that time, as the others do; and each round begins with somebody else, so that
+// nobody always comes first, or always after the same one.
+func inTurn(who []*contestant.Contestant, round int) []*contestant.Contestant {
+	n := len(who)
+	who = slices.Clone(who)
+	if at := slices.IndexFunc(who, func(c *contestant.Contestant) bool { return c.Name == contestant.Twin }); at >= 0 {
+		twin := who[at]
+		who = slices.Insert(slices.Delete(who, at, at+1), n/2, twin)
+	}
+	first := round * (n/3 + 1) % n
+	return slices.Concat(who[first:], who[:first])
 }
 
 // sample takes one sample unless the contestant is left out of the cell. The error is for the whole run.
