@@ -218,6 +218,7 @@ func (r *runner) runTasks() bool {
 	if w.timed > 0 || w.watched.Load() || w.ready.len() > 1 {
 		began = w.e.clock.Now()
 	}
+	since, from := began, 0 // where the tasks that are timed for overload begin
 	n := 0
 	for n < budget {
 		t := w.ready.pick()
@@ -234,9 +235,14 @@ func (r *runner) runTasks() bool {
 		} else if !r.runTask(t) {
 			return false
 		}
-		// Looking at the clock after tasks 1, 2, 4, 8 … finds a slow task early and costs little with quick ones.
-		if shares && began != 0 && n&(n-1) == 0 && !w.ready.empty() {
-			w.overload(began, n)
+		// Looking at the clock after tasks 1, 2, 4, 8 … finds a slow task early and costs little with quick ones. What was
+		// alone at first may have made others ready: they are timed from the first look that finds them.
+		if shares && n&(n-1) == 0 && !w.ready.empty() {
+			if since == 0 {
+				since, from = w.e.clock.Now(), n
+			} else {
+				w.overload(since, n-from)
+			}
 		}
 	}
 	if began != 0 && w.e.slowAfter > 0 {
