@@ -6,7 +6,7 @@ type mutation struct {
 	name, file, old, new string
 }
 
-// mutations are the bugs that the simulation must find.
+// mutations are the bugs that TestSim must find; fileMutations are for TestSimFiles.
 var mutations = []mutation{
 	// Memory and descriptors that are given away while the kernel works on them.
 	{"a send's buffer is released when it is submitted", "proactor/conn_send.go",
