@@ -96,6 +96,7 @@ type Config struct {
 	Log func(string)
 
 	fixed *buffers.Pool // of FixedBytes
+	bulk  bulk
 	// The parts that a simulation replaces.
 	clock   executor.Clock
 	rand    rand.Source
@@ -144,6 +145,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Log == nil {
 		c.Log = func(s string) { log.Print("ouro: ", s) }
+	}
+	if c.bulk.size == 0 {
+		c.bulk = bulk{size: bulkSize, reads: bulkReads}
 	}
 	if c.system == nil {
 		c.system = &kernel{}
