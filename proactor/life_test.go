@@ -149,8 +149,8 @@ func TestCloseWaitInACallback(t *testing.T) {
 	})
 }
 
-// TestLingeringCloseHoldsNobodyUp: close(2) waits where SO_LINGER says so, and so does CloseWait; the worker does not. With a
-// ring close(2) itself sometimes returns after a millisecond; pending task work, which counts as a signal, may be why.
+// TestLingeringCloseHoldsNobodyUp: close(2) waits where SO_LINGER says so; the worker does not. Whether close(2) is still
+// waiting is not looked at: any signal to its thread ends it, as one from the runtime or a ring's pending task work does.
 func TestLingeringCloseHoldsNobodyUp(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		cfg.Workers = 1
@@ -174,9 +174,6 @@ func TestLingeringCloseHoldsNobodyUp(t *testing.T) {
 			read <- err
 		}()
 		require.NoError(t, await(t, read, "the read of another connection"))
-		if cfg.Backend == Epoll {
-			require.Empty(t, closed, "close(2) waits, and so does who closes")
-		}
 		require.NoError(t, peer.Close()) // with unread bytes: a reset
 		require.NoError(t, await(t, closed, "the close to end"))
 	})
