@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -23,15 +24,19 @@ type contest struct {
 	iterations int
 }
 
-// TestRatios prints how the patterns compare with what Go itself offers, interleaved: run it with OURO_RATIOS=1 on a
-// quiet machine. It decides nothing.
+// TestRatios prints how the patterns compare with what Go itself offers, interleaved: run it with OURO_RATIOS=1, or with a
+// part of the names of those that are wanted, on a quiet machine. It decides nothing.
 func TestRatios(t *testing.T) {
-	if os.Getenv("OURO_RATIOS") == "" {
-		t.Skip("prints measurements: set OURO_RATIOS=1")
+	wanted := os.Getenv("OURO_RATIOS")
+	if wanted == "" {
+		t.Skip("prints measurements: set OURO_RATIOS=1, or to a part of a name")
 	}
 	const rounds = 9
 	t.Logf("%-42s %10s %10s %7s %7s %6s", "", "ours ns", "go ns", "ratio", "cpu", "aim")
 	for _, c := range contests(t) {
+		if wanted != "1" && !strings.Contains(c.name, wanted) {
+			continue
+		}
 		var ours, gos, wall, cpu []float64
 		for range rounds {
 			a, ac := measure(c.ours, c.iterations)

@@ -16,6 +16,8 @@ type Executor struct {
 	workers []*Worker
 	monitor *monitor
 	steals  bool
+	// slowAfter is how long a run lasts that counts as slow, in nanoseconds; 0 when nothing is demoted.
+	slowAfter int64
 
 	_          [64]byte
 	live       atomic.Int64 // coroutines started and not ended
@@ -37,6 +39,9 @@ func New(c Config) (*Executor, error) {
 	}
 	e := &Executor{config: c, clock: c.Clock, drained: make(chan struct{}, 1)}
 	e.steals = !c.NoSteal && c.Workers > 1
+	if c.DemoteAfter > 0 {
+		e.slowAfter = max(int64(c.StallAfter)/slowShare, slowLeast)
+	}
 	e.down.init()
 	for i := range c.Workers {
 		w := &Worker{id: i, e: e, park: newParkDriver(), rng: rand.NewPCG(c.Rand.Uint64(), uint64(i))}

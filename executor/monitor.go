@@ -99,6 +99,9 @@ func (m *monitor) look(now int64, late bool) {
 		r := w.runner.Load()
 		word := r.state.Load()
 		state, task := word&stateMask, word&^stateMask
+		if in := state != stateLoop; in != w.watched.Load() {
+			w.watched.Store(in)
+		}
 		if state == stateLoop {
 			seen.r = nil
 			continue
@@ -143,7 +146,7 @@ func (m *monitor) count(co *Coroutine, now int64) {
 	}
 	co.stalledAt = now
 	co.stalls++
-	if c.DemoteAfter > 0 && int(co.stalls) >= c.DemoteAfter && !co.demoted.Swap(true) {
-		m.e.stats.demotions.Add(1)
+	if c.DemoteAfter > 0 && int(co.stalls) >= c.DemoteAfter {
+		m.e.demote(co)
 	}
 }

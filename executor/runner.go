@@ -215,14 +215,17 @@ func (r *runner) runTasks() bool {
 	budget := w.e.config.TaskBudget
 	shares := w.e.steals
 	var began int64
-	if shares && w.ready.len() > 1 {
+	if w.timed > 0 || w.watched.Load() || w.ready.len() > 1 {
 		began = w.e.clock.Now()
 	}
-	for n := 1; n <= budget; n++ {
+	since, from := began, 0 // where the tasks that are timed for overload begin
+	n := 0
+	for n < budget {
 		t := w.ready.pick()
 		if t == nil {
 			break
 		}
+		n++
 		w.tasks++
 		r.count += stateTaskOne
 		if t.co != nil {
@@ -232,10 +235,18 @@ func (r *runner) runTasks() bool {
 		} else if !r.runTask(t) {
 			return false
 		}
-		// Looking at the clock after tasks 1, 2, 4, 8 … finds a slow task early and costs little with quick ones.
-		if began != 0 && n&(n-1) == 0 && !w.ready.empty() {
-			w.overload(began, n)
+		// Looking at the clock after tasks 1, 2, 4, 8 … finds a slow task early and costs little with quick ones. What was
+		// alone at first may have made others ready: they are timed from the first look that finds them.
+		if shares && n&(n-1) == 0 && !w.ready.empty() {
+			if since == 0 {
+				since, from = w.e.clock.Now(), n
+			} else {
+				w.overload(since, n-from)
+			}
 		}
+	}
+	if began != 0 && w.e.slowAfter > 0 {
+		w.lookBack(began, n)
 	}
 	w.stats.tasks.Store(w.tasks)
 	return true
@@ -275,11 +286,18 @@ func (r *runner) resume(co *Coroutine) bool {
 	} else if r.curG.Load() != s.g {
 		r.curG.Store(s.g)
 	}
+	var began int64
+	if r.w.timed > 0 {
+		began = r.w.e.clock.Now()
+	}
 	r.state.Store(r.count + stateTask)
 	s.next()
 	owner := r.backToLoop()
 	if owner {
 		r.co = nil
+		if began != 0 {
+			r.w.weigh(co, began)
+		}
 	} else {
 		r.actItself()
 	}

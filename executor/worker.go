@@ -30,10 +30,12 @@ type Worker struct {
 	rng      *rand.PCG
 	stacks   []*stack // idle
 	closed   bool     // the driver was closed
+	timed    int      // turns in which each task is timed: slow.go
 
 	_          [64]byte
 	sleeping   atomic.Uint32
 	overloaded atomic.Bool
+	watched    atomic.Bool // the monitor's: it found the worker inside a task when it looked last
 	stop       atomic.Bool
 	broken     atomic.Bool  // the driver is out of use
 	rousing    atomic.Int32 // goroutines that may be about to call driver.Wake

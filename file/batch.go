@@ -92,7 +92,7 @@ func (f *File) fromCache(d *direction, b *IO) bool {
 	if !h.worthwhile() {
 		return false
 	}
-	n, errno := nowait(d.nowait, f.fd, b.P[:min(len(b.P), maxTransfer)], b.Off)
+	n, errno := f.nowait(d, b.P[:min(len(b.P), maxTransfer)], b.Off)
 	switch errno {
 	case 0:
 		h.hit()
@@ -191,7 +191,7 @@ func (f *File) batchResults(ctx context.Context, d *direction, ios []IO, rs []pr
 // took notes the result of an operation. One that is unfinished after it is to be gone on with.
 func (b *IO) took(f *File, d *direction, n int32, errno syscall.Errno) {
 	switch {
-	case errno == syscall.EINTR || errno == syscall.ECANCELED:
+	case errno == syscall.EINTR || errno == syscall.ECANCELED || errno == syscall.EAGAIN:
 	case errno != 0:
 		b.Err = errno
 	default:
@@ -206,7 +206,7 @@ func (b *IO) took(f *File, d *direction, n int32, errno syscall.Errno) {
 // not the way.
 func (f *File) batchAlone(ctx context.Context, d *direction, ios []IO) bool {
 	fs := f.files
-	if ctx.Done() != nil || len(ios) < 2 || !f.disk || executor.Current() != nil || !fs.hasRing() {
+	if ctx.Done() != nil || len(ios) < 2 || !f.disk || f.sim != nil || executor.Current() != nil || !fs.hasRing() {
 		return false
 	}
 	r := fs.rings.take()

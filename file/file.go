@@ -25,7 +25,7 @@ func (f *File) enter(operation string) error {
 
 func (f *File) leave() {
 	if f.gate.leave() {
-		_ = f.std.Close()
+		_ = f.shut()
 	}
 }
 
@@ -174,7 +174,7 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 	defer f.leave()
 	f.seq.lock()
 	defer f.seq.unlock()
-	return f.std.Seek(offset, whence)
+	return f.seek(offset, whence)
 }
 
 // Close closes the file: what has begun goes on, everything later fails with os.ErrClosed. On a pipe or terminal it ends
@@ -189,7 +189,7 @@ func (f *File) Close() error {
 	}
 	f.files.rings.forget(f)
 	if empty || !f.disk {
-		return f.std.Close()
+		return f.shut()
 	}
 	return nil
 }

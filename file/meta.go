@@ -103,6 +103,12 @@ func (f *File) sync(ctx context.Context, flags uint32) error {
 }
 
 func (f *File) syncPlainly(flags uint32) error {
+	if f.sim != nil {
+		if _, errno := f.sim.Do(op.Fsync, f.fd, nil, 0, false); errno != 0 {
+			return errno
+		}
+		return nil
+	}
 	for {
 		err := unix.Fsync
 		if flags == datasync {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/op"
 )
 
 // File is an open file. Its methods are os.File's, and safe from any goroutine or coroutine.
@@ -21,9 +22,10 @@ type File struct {
 	std     *os.File
 	files   *Files
 	fd      int
-	disk    bool // a regular file or a block device
-	direct  bool // opened with O_DIRECT
-	appends bool // opened with O_APPEND
+	disk    bool    // a regular file or a block device
+	direct  bool    // opened with O_DIRECT
+	appends bool    // opened with O_APPEND
+	sim     op.Disk // instead of the kernel, nil but in tests
 
 	gate          gate
 	seq           turn
@@ -92,6 +94,11 @@ func (f *File) learn() {
 	if err != nil || !f.disk {
 		return
 	}
+	f.flags(flags)
+}
+
+// flags takes note of the flags of open(2).
+func (f *File) flags(flags int) {
 	f.direct = flags&unix.O_DIRECT != 0
 	f.appends = flags&unix.O_APPEND != 0
 	if f.direct {

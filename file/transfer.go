@@ -89,7 +89,7 @@ func (f *File) transfer(ctx context.Context, d *direction, p []byte, off int64, 
 // readHot is the short way of a read that the page cache surely serves: it returns what it got, 0 where it is not the way.
 // It must not cost more than package os.
 func (f *File) readHot(p []byte, off int64) int {
-	if !f.gate.enter() {
+	if f.sim != nil || !f.gate.enter() {
 		return 0
 	}
 	n := 0
@@ -115,7 +115,7 @@ const sector = 512
 func (f *File) once(ctx context.Context, d *direction, p []byte, off int64) (n int, cached bool, errno syscall.Errno, err error) {
 	h := f.hint(d)
 	if h.worthwhile() {
-		n, errno = nowait(d.nowait, f.fd, p, off)
+		n, errno = f.nowait(d, p, off)
 		switch {
 		case errno == 0:
 			if n == len(p) || n == 0 {
@@ -144,19 +144,20 @@ func (f *File) wait(ctx context.Context, d *direction, p []byte, off int64) (int
 	e := fs.engineFor(ctx, alone)
 	if e == nil && alone && ctx.Done() == nil && executor.Current() == nil {
 		fs.stats.plain.add(p) // without counting the slots: it is one
-		n, errno := d.plain(f.fd, p, off)
+		n, errno := f.plain(d, p, off)
 		return n, errno, nil
 	}
 	if e == nil {
-		return fs.plainly(ctx, p, func() (int, syscall.Errno) { return d.plain(f.fd, p, off) })
+		return f.plainly(ctx, p, func() (int, syscall.Errno) { return f.plain(d, p, off) })
 	}
 	fs.stats.engine.Add(1)
 	c := proactor.NewCall(1)
 	o := &c.Ops[0]
 	o.Kind, o.FD, o.Buf, o.Off = d.kind, int32(f.fd), p, off
 	n, errno, err := perform(ctx, e, c)
-	if err == proactor.ErrShutdown {
-		return fs.plainly(ctx, p, func() (int, syscall.Errno) { return d.plain(f.fd, p, off) })
+	if err == proactor.ErrShutdown || errno == syscall.EAGAIN {
+		// EAGAIN (of a descriptor with O_NONBLOCK, say) is no answer to who waits; an ordinary system call waits.
+		return f.plainly(ctx, p, func() (int, syscall.Errno) { return f.plain(d, p, off) })
 	}
 	return n, errno, err
 }
@@ -183,7 +184,8 @@ func perform(ctx context.Context, e *proactor.Engine, c *proactor.Call) (int, sy
 	}
 	r := c.Results[0]
 	c.Free()
-	if r.Errno == syscall.ECANCELED && ctx.Err() != nil {
+	if (r.Errno == syscall.ECANCELED || r.Errno == syscall.EINTR) && ctx.Err() != nil {
+		// EINTR: what is to be cancelled is not tried again.
 		return 0, 0, context.Cause(ctx)
 	}
 	return int(r.N), r.Errno, nil
@@ -199,7 +201,8 @@ func (fs *Files) hasRing() bool {
 }
 
 // plainly makes the ordinary system call in the calling goroutine. Without a ring their number is bounded.
-func (fs *Files) plainly(ctx context.Context, p []byte, call func() (int, syscall.Errno)) (int, syscall.Errno, error) {
+func (f *File) plainly(ctx context.Context, p []byte, call func() (int, syscall.Errno)) (int, syscall.Errno, error) {
+	fs := f.files
 	if ctx.Err() != nil {
 		return 0, 0, context.Cause(ctx)
 	}
@@ -214,7 +217,7 @@ func (fs *Files) plainly(ctx context.Context, p []byte, call func() (int, syscal
 	fs.stats.plain.add(p)
 	var n int
 	var errno syscall.Errno
-	await(func() { n, errno = call() })
+	f.await(func() { n, errno = call() })
 	return n, errno, nil
 }
 

@@ -74,7 +74,7 @@ func (f *File) vectorOnce(ctx context.Context, d *direction, vs []unix.Iovec, of
 	stats := &f.files.stats
 	h := f.hint(d)
 	if h.worthwhile() {
-		n, errno := vectors(d.nowait, f.fd, vs, off, unix.RWF_NOWAIT)
+		n, errno := f.vector(d, vs, off, unix.RWF_NOWAIT)
 		switch errno {
 		case 0:
 			stats.cached.add(nil)
@@ -92,18 +92,18 @@ func (f *File) vectorOnce(ctx context.Context, d *direction, vs []unix.Iovec, of
 	fs := f.files
 	alone := fs.waiting.Add(1) <= plainUpTo
 	defer fs.waiting.Add(-1)
-	plain := func() (int, syscall.Errno) { return vectors(d.nowait, f.fd, vs, off, 0) }
+	plain := func() (int, syscall.Errno) { return f.vector(d, vs, off, 0) }
 	e := fs.engineFor(ctx, alone)
 	if e == nil {
-		return fs.plainly(ctx, nil, plain)
+		return f.plainly(ctx, nil, plain)
 	}
 	stats.engine.Add(1)
 	c := proactor.NewCall(1)
 	o := &c.Ops[0]
 	o.Kind, o.FD, o.Buf, o.Off = d.vector, int32(f.fd), iovecBytes(vs), off
 	n, errno, err := perform(ctx, e, c)
-	if err == proactor.ErrShutdown {
-		return fs.plainly(ctx, nil, plain)
+	if err == proactor.ErrShutdown || errno == syscall.EAGAIN {
+		return f.plainly(ctx, nil, plain)
 	}
 	return n, errno, err
 }

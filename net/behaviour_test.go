@@ -340,6 +340,20 @@ func TestReset(t *testing.T) {
 	}
 }
 
+// deafAddress is an address that nobody listens on and that nobody else gets: of a socket that is bound. (That of a listener
+// that was closed may be another program's a moment later.)
+func deafAddress(r *record) string {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(r.t, err)
+	r.t.Cleanup(func() { unix.Close(fd) })
+	require.NoError(r.t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	sa, err := unix.Getsockname(fd)
+	require.NoError(r.t, err)
+	address := fmt.Sprint("127.0.0.1:", sa.(*unix.SockaddrInet4).Port)
+	r.name(address, "DEAF")
+	return address
+}
+
 func TestDialErrors(t *testing.T) {
 	compare(t, func(r *record) {
 		l, err := r.api.listen("tcp", "127.0.0.1:0")
@@ -355,7 +369,7 @@ func TestDialErrors(t *testing.T) {
 		_, err = r.api.context(ctx, "tcp", address)
 		r.err("cancelled", err)
 		r.err("close", l.Close())
-		_, err = r.api.dial("tcp", address)
+		_, err = r.api.dial("tcp", deafAddress(r))
 		r.err("refused", err)
 		_, err = r.api.dial("tcp6", address)
 		r.err("wrong family", err)

@@ -22,6 +22,7 @@ type UDPConn struct {
 	udpMode
 	network string // as it was dialled or listened to: udp, udp4 or udp6
 	gro     atomic.Bool
+	plain   plainReads
 	gso     gsoState
 	// lastFrom is the sender of the last datagram of a ReadBatch, as the next usually is the same.
 	lastFrom atomic.Pointer[sender]
@@ -113,6 +114,12 @@ func (c *UDPConn) setDeadline(t time.Time, s side) error {
 		return nil // the mover sets them
 	case stateEngine:
 		return c.ownError("set", setDeadline(c.pc.Load(), t, s))
+	}
+	if c.plain.evicting != nil {
+		s &^= readSide // evictPlain sets it
+	}
+	if s == 0 {
+		return nil
 	}
 	return setDeadline(c.std, t, s)
 }

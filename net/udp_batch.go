@@ -142,7 +142,7 @@ func (c *UDPConn) ReadBatch(ms []Message, flags int) (n int, err error) {
 		if err == nil {
 			return n, nil
 		}
-		if !c.thrownOut(err) {
+		if !c.thrownOut(err) && !c.plain.evicted(&c.udpMode, err) {
 			return n, c.opError("read", nil, err)
 		}
 	}
@@ -270,7 +270,9 @@ func (c *UDPConn) SetGRO(on bool) error {
 	v := 0
 	if on {
 		v = 1
-		c.gro.Store(true) // before the first joined datagram can come; it stays set, as some may be waiting
+		if c.gro.CompareAndSwap(false, true) { // before the first joined datagram can come; it stays set, as some may be waiting
+			await(c.evictPlain)
+		}
 	}
 	return c.ownError("set", c.control(func(fd int) error {
 		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, v))

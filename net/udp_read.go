@@ -34,7 +34,7 @@ func (c *UDPConn) receive(call string, b, oob []byte) (r proactor.Received, err 
 		if err == nil {
 			return r, nil
 		}
-		if !c.thrownOut(err) {
+		if !c.thrownOut(err) && !c.plain.evicted(&c.udpMode, err) {
 			return r, c.opError("read", nil, err)
 		}
 	}
@@ -136,6 +136,12 @@ func (c *UDPConn) Read(b []byte) (int, error) {
 		// The standard library looks at nothing but whether it may read.
 		return 0, c.mayRead()
 	}
+	if c.beginPlain() {
+		n, err := c.std.Read(b)
+		if c.endPlain(err) {
+			return n, err
+		}
+	}
 	r, err := c.receive("read", b, nil)
 	return r.N, err
 }
@@ -185,6 +191,12 @@ func (c *UDPConn) ReadFromUDPAddrPort(b []byte) (n int, addr netip.AddrPort, err
 	if !c.ok() {
 		return 0, netip.AddrPort{}, syscall.EINVAL
 	}
+	if c.beginPlain() {
+		n, addr, err := c.std.ReadFromUDPAddrPort(b)
+		if c.endPlain(err) {
+			return n, addr, err
+		}
+	}
 	r, err := c.receive("recvfrom", b, nil)
 	return r.N, withZone(r.From, r.Zone), err
 }
@@ -203,6 +215,12 @@ func (c *UDPConn) ReadMsgUDP(b, oob []byte) (n, oobn, flags int, addr *UDPAddr, 
 func (c *UDPConn) ReadMsgUDPAddrPort(b, oob []byte) (n, oobn, flags int, addr netip.AddrPort, err error) {
 	if !c.ok() {
 		return 0, 0, 0, netip.AddrPort{}, syscall.EINVAL
+	}
+	if c.beginPlain() {
+		n, oobn, flags, addr, err := c.std.ReadMsgUDPAddrPort(b, oob)
+		if c.endPlain(err) {
+			return n, oobn, flags, addr, err
+		}
 	}
 	r, err := c.receive("recvmsg", b, oob)
 	if err != nil {

@@ -67,6 +67,9 @@ func (c *Call) Free() {
 	if c.cancelled.Load() {
 		return // a late cancel may still be on its way
 	}
+	if c.loop != nil && !c.loop.engine.direct {
+		return // a simulation keeps nothing for the next: what a Waiter parks on is its own
+	}
 	for i := range c.Ops {
 		c.Ops[i] = op.Op{}
 		c.Results[i] = Result{}
@@ -111,6 +114,9 @@ func (c *Call) do(ctx context.Context) error {
 	c.wait.PrepareNear(c.loop.w)
 	stop := func() bool { return true }
 	if ctx.Done() != nil {
+		if ctx.Err() != nil {
+			c.cancelled.Store(true) // nothing is submitted
+		}
 		stop = context.AfterFunc(ctx, c.cancel)
 	}
 	told := true

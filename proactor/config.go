@@ -84,8 +84,8 @@ type Config struct {
 	// StallAfter is how long a handler may keep its worker while others wait, before the worker is handed over.
 	// Default 2 ms.
 	StallAfter time.Duration
-	// DemoteAfter is the number of hand-overs after which a handler becomes an ordinary goroutine. Default 3; < 0
-	// never.
+	// DemoteAfter is the number of hand-overs, or of shorter stalls in quick succession, after which a handler becomes
+	// an ordinary goroutine: see executor.Config. Default 3; < 0 never.
 	DemoteAfter int
 	// TaskBudget is how many tasks a worker runs between two looks at its backend. Default 256.
 	TaskBudget int
@@ -96,6 +96,7 @@ type Config struct {
 	Log func(string)
 
 	fixed *buffers.Pool // of FixedBytes
+	bulk  bulk
 	// The parts that a simulation replaces.
 	clock   executor.Clock
 	rand    rand.Source
@@ -144,6 +145,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Log == nil {
 		c.Log = func(s string) { log.Print("ouro: ", s) }
+	}
+	if c.bulk.size == 0 {
+		c.bulk = bulk{size: bulkSize, reads: bulkReads}
 	}
 	if c.system == nil {
 		c.system = &kernel{}

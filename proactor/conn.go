@@ -22,6 +22,7 @@ import (
 //	receive:  off ─wantRecv─▶ armed ─inbox full─▶ cancelling ─▶ paused ─inbox low─▶ armed …
 //	             armed ─ENOBUFS─▶ rescue (one receive into memory of its own) ─▶ armed
 //	             armed ─end of file, error─▶ ended (rerr says how; the inbox is still delivered)
+//	             armed ─large Reads─▶ direct ─small ones─▶ off (conn_bulk.go)
 //	send:     idle ─out.bytes─▶ in flight ─short─▶ in flight … ─▶ idle
 //
 // What is only needed while something is sent, or once a side has ended, lies outside (out, ends): most connections of a

@@ -24,10 +24,7 @@ func (c *Conn) ReadContext(ctx context.Context, p []byte) (int, error) {
 	}
 	defer context.AfterFunc(ctx, c.wakeReaders)()
 	c.mu.Lock()
-	if c.direct {
-		return c.readDirect(ctx, p)
-	}
-	return c.readInbox(ctx, p)
+	return c.read(ctx, p)
 }
 
 // wakeReaders has whoever reads look at its context.

@@ -30,6 +30,9 @@ var ErrReadAhead = errors.New("the engine has received bytes that were not read 
 // received already is still read first. It cannot be switched back, and does nothing on a connection with a Handler.
 func (c *Conn) NoReadAhead() {
 	c.mu.Lock()
+	if c.wait != nil {
+		c.wait.passing = false
+	}
 	if c.direct || c.h != nil {
 		c.mu.Unlock()
 		return
@@ -118,6 +121,7 @@ func (c *Conn) giveReadTurn() {
 // caller has the turn. mu is held.
 func (c *Conn) awaitRead(ctx context.Context, want bool) error {
 	w := c.wait
+	w.unbroken = 0
 	if c.closed {
 		return ErrClosed
 	}
@@ -152,17 +156,20 @@ func (c *Conn) awaitRead(ctx context.Context, want bool) error {
 	return nil
 }
 
-// readDirect is Read where the engine does not read ahead. ctx may be nil. mu is held on entry and not on return.
+// readDirect is Read where the engine does not read ahead; errAhead when it does again. ctx may be nil. mu is held on entry and on
+// return.
 func (c *Conn) readDirect(ctx context.Context, p []byte) (n int, err error) {
+	c.shareTurn()
 	if err := c.takeReadTurn(ctx); err != nil {
 		if c.wait != nil && !c.wait.reading {
 			c.wait.passRead()
 		}
-		c.mu.Unlock()
 		return 0, err
 	}
 	for n == 0 && err == nil {
 		switch {
+		case !c.direct:
+			err = errAhead
 		case c.recvOn:
 			err = c.awaitRead(ctx, false) // it ends the receive of before
 		case c.inbox.len() > 0:
@@ -181,8 +188,10 @@ func (c *Conn) readDirect(ctx context.Context, p []byte) (n int, err error) {
 			n, err = c.recvNow(p)
 		}
 	}
+	if c.wait.passing && n > 0 {
+		c.scored(n)
+	}
 	c.giveReadTurn()
-	c.mu.Unlock()
 	return n, err
 }
 
@@ -205,6 +214,7 @@ func (c *Conn) recvNow(p []byte) (int, error) {
 	// Where it was less than asked for there is probably no more; and if there is, a poll finds it at once.
 	c.polls.dry = n < len(p)
 	c.received += uint64(n)
+	c.wait.unbroken += n
 	return n, nil
 }
 

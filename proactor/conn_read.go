@@ -17,20 +17,26 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return 0, c.check()
 	}
 	c.mu.Lock()
-	if c.direct {
-		return c.readDirect(noContext, p)
-	}
-	return c.readInbox(noContext, p)
+	return c.read(noContext, p)
 }
 
-// readInbox is Read where the engine reads ahead. ctx may be nil. mu is held on entry and not on return.
-func (c *Conn) readInbox(ctx context.Context, p []byte) (int, error) {
-	if err := c.awaitData(ctx); err != nil {
+// read is Read. ctx may be nil. mu is held on entry and not on return.
+func (c *Conn) read(ctx context.Context, p []byte) (int, error) {
+	for {
+		err := c.awaitData(ctx)
 		if err == errDirect {
-			return c.readDirect(ctx, p)
+			n, err := c.readDirect(ctx, p)
+			if err == errAhead {
+				continue
+			}
+			c.mu.Unlock()
+			return n, err
 		}
-		c.mu.Unlock()
-		return 0, err
+		if err != nil {
+			c.mu.Unlock()
+			return 0, err
+		}
+		break
 	}
 	n, resume := 0, false
 	for n < len(p) && c.inbox.len() > 0 {
@@ -38,6 +44,9 @@ func (c *Conn) readInbox(ctx context.Context, p []byte) (int, error) {
 		n += m
 		resume = resume || again
 		done.Release()
+	}
+	if n >= c.loop.engine.bulk.size || c.wait != nil && c.wait.score > 0 {
+		resume = c.scored(n) || resume
 	}
 	c.mu.Unlock()
 	if resume {
@@ -66,6 +75,7 @@ func (c *Conn) takeFront(p []byte) (n int, done buffers.Lease, resume bool) {
 // then it counts against the loop's buffers, no longer against the connection's quota. Errors as Read's.
 func (c *Conn) ReadLease() (buffers.Lease, error) {
 	c.mu.Lock()
+	c.readAhead()
 	if err := c.awaitData(noContext); err != nil {
 		if err == errDirect {
 			return c.readDirectLease()
@@ -92,7 +102,7 @@ func (c *Conn) takeLease() buffers.Lease {
 //go:noinline
 func (c *Conn) readDirectLease() (buffers.Lease, error) {
 	p := make([]byte, rescueBytes)
-	n, err := c.readDirect(noContext, p)
+	n, err := c.read(noContext, p)
 	if err != nil {
 		return buffers.Lease{}, err
 	}
@@ -102,6 +112,9 @@ func (c *Conn) readDirectLease() (buffers.Lease, error) {
 // errDirect says that nothing is received ahead (any more), so that the reader has to go on by readDirect. It never
 // reaches a user.
 var errDirect = errors.New("nothing is received ahead")
+
+// errAhead says the opposite to who reads directly. It never reaches a user either.
+var errAhead = errors.New("the engine receives ahead again")
 
 // awaitData waits until the inbox holds something, or returns why it will not. mu is held on entry and on return.
 //

@@ -17,6 +17,8 @@ import (
 type waits struct {
 	read, write      executor.Waiter
 	reading          bool
+	passing          bool // the Conn is direct for as long as Reads are large
+	score            int8 // of large Reads, see conn_bulk.go
 	writeWaits       bool
 	polling          bool // write waits for a writable socket, not for sendDone
 	readers, writers []*executor.Waiter
@@ -24,6 +26,7 @@ type waits struct {
 	readAt, writeAt  int64              // deadlines on the engine's clock, ns; 0 none
 	lingerAt         int64
 	closer           *executor.Waiter // CloseWait
+	unbroken         int              // bytes read directly since a Read last had to wait
 	turn             *bool            // of the WriteContext under way, for its context
 	armed            int64            // what timer is set for, 0 when it is not
 	timer            executor.Timer

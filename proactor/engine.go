@@ -26,6 +26,7 @@ type Engine struct {
 	clock      executor.Clock
 	quota      int
 	writeQueue int
+	bulk       bulk
 	direct     bool // system is the kernel, so that system calls may be made past it
 	log        func(string)
 	fixed      *buffers.Pool // nil when Config.FixedBytes is negative
@@ -69,7 +70,7 @@ func New(c Config) (*Engine, error) {
 func start(c Config, make func(int) (op.Backend, error), info Info) (*Engine, error) {
 	var err error
 	e := &Engine{
-		info: info, system: c.system, quota: c.ReceiveQuota, writeQueue: c.WriteQueue, log: c.Log, fixed: c.fixed,
+		info: info, system: c.system, quota: c.ReceiveQuota, writeQueue: c.WriteQueue, log: c.Log, fixed: c.fixed, bulk: c.bulk,
 		acceptors: map[*Acceptor]struct{}{},
 	}
 	_, e.direct = c.system.(*kernel)

@@ -13,6 +13,7 @@ import (
 // A file is what descriptors refer to. Duplicates share it, and an operation in flight holds it open.
 type file struct {
 	socket   *socket // nil: something that is no socket
+	disk     *disk   // nil: something that is no disk file
 	nonblock bool
 	refs     int
 	inFlight int // operations

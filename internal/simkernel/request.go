@@ -22,10 +22,13 @@ type request struct {
 	file      *file // nil until it was started, and when fd was not open
 	buf       []byte
 	events    uint32
-	done      int  // bytes that a send has moved
-	cancelled bool // a cancel is on its way
-	misses    int  // times that it came too late
-	watched   bool // its file counts it as in flight
+	off       int64
+	memory    [][]byte // of a transfer of a disk file
+	lent      [][]byte // what it held, as long as it is the kernel's and watched
+	done      int      // bytes that a send has moved
+	cancelled bool     // a cancel is on its way
+	misses    int      // times that it came too late
+	watched   bool     // its file counts it as in flight
 }
 
 // unwatch takes r off its file's count.
@@ -56,6 +59,9 @@ func (b *Backend) start() {
 			if r.watched = b.broken == nil; r.watched {
 				f.inFlight++
 			}
+		}
+		if r.file != nil && r.file.disk != nil && b.k.cfg.Watch {
+			r.lend()
 		}
 		b.requests = append(b.requests, r)
 	}
@@ -107,6 +113,8 @@ func (b *Backend) advance(r *request) {
 		r.finish(-int32(syscall.ECANCELED))
 	case r.file == nil:
 		r.finish(-int32(syscall.EBADF))
+	case r.file.disk != nil && onDisk(r.kind):
+		b.onDisk(r)
 	case r.file.socket == nil:
 		r.finish(-int32(syscall.ENOTSOCK))
 	case r.cancelled && !r.escapes():
@@ -145,7 +153,15 @@ var failures = map[op.Kind][]syscall.Errno{
 	op.RecvInto: {syscall.ECONNRESET, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENOMEM},
 	op.Send:     {syscall.ECONNRESET, syscall.EPIPE, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENOBUFS, syscall.ENOMEM},
 	op.Poll:     {syscall.ENOMEM},
+	op.Read:     {syscall.EIO, syscall.ENOMEM},
+	op.Readv:    {syscall.EIO, syscall.ENOMEM},
+	op.Write:    {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG},
+	op.Writev:   {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG},
+	op.Fsync:    {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT},
 }
+
+// onDisk reports whether operations of the kind are for disk files.
+func onDisk(k op.Kind) bool { return k >= op.Read && k <= op.Fsync }
 
 // fail ends r with an error that is nobody's doing.
 func (r *request) fail() {
@@ -293,6 +309,7 @@ func (r *request) finish(res int32) { r.post(res, -1, false) }
 
 // post posts a completion of r, which ends where the queue is full or chance will have it.
 func (r *request) post(res int32, buf int, more bool) {
+	r.unchanged()
 	b := r.b
 	k := b.k
 	if more && k.fault("multishot ends without F_MORE", k.cfg.Faults.End) {

@@ -53,7 +53,8 @@ func (s *summary) add(o summary) {
 
 // results are what runs have shown, for docs/reliability.md.
 type results struct {
-	Sum       summary
+	Sum       summary           // of TestSim
+	Files     summary           // of TestSimFiles
 	Mutations map[string]string // how each was found
 }
 
@@ -75,7 +76,7 @@ func update(path string, f func(*results)) error {
 }
 
 // runJob is the child's part.
-func runJob(t *testing.T) {
+func runJob(t *testing.T, of kind) {
 	var j job
 	require.NoError(t, json.Unmarshal([]byte(os.Getenv(jobEnv)), &j))
 	at, err := os.Create(j.at())
@@ -86,7 +87,7 @@ func runJob(t *testing.T) {
 		seed := j.First + i
 		_, err := at.WriteAt(fmt.Appendf(nil, "%20d", seed), 0)
 		require.NoError(t, err)
-		w := inBubble(t, seeded(seed), false)
+		w := inBubble(t, of, seeded(seed), false)
 		sum.add(summary{Runs: 1, Injected: w.kernel.Injected()})
 		if w.failure != "" {
 			sum.Failed, sum.Seed, sum.Why = true, seed, w.failure
@@ -114,7 +115,7 @@ type bad struct {
 const jobRuns = 2500
 
 // runSeeds has children run the seeds, as many at a time as there are processors, until one fails.
-func runSeeds(t *testing.T, first uint64, runs int) (sum summary, failed *bad) {
+func runSeeds(t *testing.T, of kind, first uint64, runs int) (sum summary, failed *bad) {
 	dir := t.TempDir()
 	todo := make(chan job)
 	var mu sync.Mutex
@@ -122,7 +123,7 @@ func runSeeds(t *testing.T, first uint64, runs int) (sum summary, failed *bad) {
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for j := range todo {
-				s, b := runChild(t, j)
+				s, b := runChild(t, of, j)
 				mu.Lock()
 				sum.add(s)
 				if b != nil && (failed == nil || b.seed < failed.seed) {
@@ -149,9 +150,9 @@ func runSeeds(t *testing.T, first uint64, runs int) (sum summary, failed *bad) {
 	return sum, failed
 }
 
-func runChild(t *testing.T, j job) (s summary, b *bad) {
+func runChild(t *testing.T, of kind, j job) (s summary, b *bad) {
 	spec, _ := json.Marshal(j)
-	cmd := exec.Command(os.Args[0], "-test.run=^TestSim$", "-test.timeout=10m")
+	cmd := exec.Command(os.Args[0], "-test.run="+of.test(), "-test.timeout=10m")
 	cmd.Env = append(os.Environ(), jobEnv+"="+string(spec))
 	out, err := cmd.CombinedOutput()
 	if raw, e := os.ReadFile(j.report()); e == nil {

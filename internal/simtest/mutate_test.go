@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func (m mutation) mutated(t *testing.T) (path string, src []byte) {
 // TestMutationsFit: each still says what it replaces, once, and what comes out is Go.
 func TestMutationsFit(t *testing.T) {
 	names := map[string]bool{}
-	for _, m := range mutations {
+	for _, m := range slices.Concat(fileMutations, mutations) {
 		require.False(t, names[m.name], "%s: twice", m.name)
 		names[m.name] = true
 		_, src := m.mutated(t)
@@ -55,7 +56,7 @@ func TestMutations(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("needs the go command: ", err)
 	}
-	for _, m := range mutations {
+	for _, m := range slices.Concat(fileMutations, mutations) {
 		if *mutateFlag != "all" && !strings.Contains(m.name, *mutateFlag) {
 			continue
 		}
@@ -84,7 +85,12 @@ func (m mutation) hunt(t *testing.T) string {
 	build := exec.Command("go", "test", "-vet=off", "-overlay", filepath.Join(dir, "overlay.json"), "-c", "-o", binary, ".")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	run := exec.Command(binary, "-test.run=^TestSim$", "-test.timeout=5m", "-sim.shrink=false", fmt.Sprint("-sim.seeds=", *budgetFlag))
+	of := sockets
+	if slices.Contains(fileMutations, m) {
+		of = files
+	}
+	run := exec.Command(binary, "-test.run="+of.test(), "-test.timeout=5m", "-sim.shrink=false",
+		fmt.Sprint("-sim.seeds=", *budgetFlag), fmt.Sprint("-sim.files=", *budgetFlag))
 	out, err = run.CombinedOutput()
 	if err == nil {
 		return ""

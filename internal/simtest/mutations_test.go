@@ -6,7 +6,7 @@ type mutation struct {
 	name, file, old, new string
 }
 
-// mutations are the bugs that the simulation must find.
+// mutations are the bugs that TestSim must find; fileMutations are for TestSimFiles.
 var mutations = []mutation{
 	// Memory and descriptors that are given away while the kernel works on them.
 	{"a send's buffer is released when it is submitted", "proactor/conn_send.go",
@@ -41,6 +41,8 @@ var mutations = []mutation{
 		"		c.setRerr(err)\n	}\n	c.notify()\n", "		c.setRerr(err)\n	}\n"},
 	{"the end of a send wakes no writer", "proactor/conn_send.go",
 		"		c.wait.write.Wake()\n		return\n", "		return\n"},
+	{"a direct read does not wait for the end of the receive ahead", "proactor/conn_poll.go",
+		"		case c.recvOn:\n", "		case c.recvOn && !c.wait.passing:\n"},
 	{"a reader does not pass its turn on", "proactor/conn_read.go",
 		"	if len(w.readers) > 0 {\n		w.readers[0].Wake()\n", "	if len(w.readers) > 0 {\n"},
 	{"Close wakes nobody", "proactor/conn.go",

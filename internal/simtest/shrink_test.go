@@ -44,11 +44,11 @@ func writeTape(path string, in []uint32) error {
 }
 
 // shrink finds a small tape that fails like b, and its trace.
-func shrink(t *testing.T, b *bad) {
+func shrink(t *testing.T, of kind, b *bad) {
 	dir, err := os.MkdirTemp("", "ouro-sim")
 	require.NoError(t, err)
 	b.path = filepath.Join(dir, "tape")
-	cmd := exec.Command(os.Args[0], "-test.run=^TestSim$", "-test.timeout=1m", "-sim.seed="+itoa(b.seed))
+	cmd := exec.Command(os.Args[0], "-test.run="+of.test(), "-test.timeout=1m", "-sim.seed="+itoa(b.seed))
 	cmd.Env = append(os.Environ(), recordEnv+"="+b.path)
 	if out, err := cmd.CombinedOutput(); err == nil {
 		b.why = "once, and not again: " + b.why
@@ -57,7 +57,7 @@ func shrink(t *testing.T, b *bad) {
 		b.trace = string(out)
 	}
 	for end := time.Now().Add(shrinkFor); time.Now().Before(end); {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestSim$", fmt.Sprint("-test.timeout=", time.Until(end).Round(time.Second)+time.Second))
+		cmd := exec.Command(os.Args[0], "-test.run="+of.test(), fmt.Sprint("-test.timeout=", time.Until(end).Round(time.Second)+time.Second))
 		cmd.Env = append(os.Environ(), shrinkEnv+"="+dir)
 		if cmd.Run() == nil {
 			break
@@ -70,12 +70,12 @@ func shrink(t *testing.T, b *bad) {
 	}
 	b.tape, err = readTape(b.path)
 	require.NoError(t, err)
-	out, _ := exec.Command(os.Args[0], "-test.run=^TestSim$", "-test.timeout=1m", "-sim.tape="+b.path).CombinedOutput()
+	out, _ := exec.Command(os.Args[0], "-test.run="+of.test(), "-test.timeout=1m", "-sim.tape="+b.path).CombinedOutput()
 	b.trace = head(out, 120)
 }
 
 // shrinkHere is the child's part.
-func shrinkHere(t *testing.T, dir string) {
+func shrinkHere(t *testing.T, of kind, dir string) {
 	best, trying := filepath.Join(dir, "tape"), filepath.Join(dir, "trying")
 	in, err := readTape(best)
 	require.NoError(t, err)
@@ -85,7 +85,7 @@ func shrinkHere(t *testing.T, dir string) {
 			return false
 		}
 		require.NoError(t, writeTape(trying, in))
-		if inBubble(t, recorded(in), false).failure == "" {
+		if inBubble(t, of, recorded(in), false).failure == "" {
 			return false
 		}
 		require.NoError(t, writeTape(best, in))

@@ -13,16 +13,17 @@ import (
 )
 
 var (
-	seedsFlag  = flag.Int("sim.seeds", 500, "how many seeds TestSim runs")
-	firstFlag  = flag.Uint64("sim.first", 0, "the first of them")
-	seedFlag   = flag.Int64("sim.seed", -1, "run this seed only, in this process, and print its trace")
-	tapeFlag   = flag.String("sim.tape", "", "run the tape in this file only, in this process, and print its trace")
-	shrinkFlag = flag.Bool("sim.shrink", true, "make a tape that fails smaller")
-	tableFlag  = flag.String("sim.table", "", "add what TestSim has run and injected to this file, as JSON")
+	seedsFlag     = flag.Int("sim.seeds", 500, "how many seeds TestSim runs")
+	fileSeedsFlag = flag.Int("sim.files", 250, "how many seeds TestSimFiles runs")
+	firstFlag     = flag.Uint64("sim.first", 0, "the first of them")
+	seedFlag      = flag.Int64("sim.seed", -1, "run this seed only, in this process, and print its trace")
+	tapeFlag      = flag.String("sim.tape", "", "run the tape in this file only, in this process, and print its trace")
+	shrinkFlag    = flag.Bool("sim.shrink", true, "make a tape that fails smaller")
+	tableFlag     = flag.String("sim.table", "", "add what TestSim has run and injected to this file, as JSON")
 )
 
 // inBubble runs one world in a bubble. What it leaves behind, goroutines that wait for ever, makes the bubble panic.
-func inBubble(t *testing.T, tape *tape, keep bool) (w *world) {
+func inBubble(t *testing.T, of kind, tape *tape, keep bool) (w *world) {
 	defer func() {
 		if p := recover(); p != nil {
 			w.wrong("%v: %s", p, w.waiting())
@@ -30,14 +31,19 @@ func inBubble(t *testing.T, tape *tape, keep bool) (w *world) {
 	}()
 	synctest.Test(t, func(*testing.T) {
 		w = &world{}
-		w.simulate(tape, keep)
+		w.simulate(of, tape, keep)
 	})
 	return w
 }
 
 // TestSim runs random programs, in processes of their own, as a broken engine may end its process or never come to rest.
 // The first seed that fails is made smaller and shown.
-func TestSim(t *testing.T) {
+func TestSim(t *testing.T) { simulate(t, sockets, *seedsFlag) }
+
+// TestSimFiles is TestSim with programs that use files. There are fewer runs if not told otherwise.
+func TestSimFiles(t *testing.T) { simulate(t, files, *fileSeedsFlag) }
+
+func simulate(t *testing.T, of kind, seeds int) {
 	switch {
 	case *seedFlag >= 0:
 		tape := seeded(uint64(*seedFlag))
@@ -46,39 +52,45 @@ func TestSim(t *testing.T) {
 			tape.file, err = os.Create(path)
 			require.NoError(t, err)
 		}
-		show(t, tape)
+		show(t, of, tape)
 		return
 	case *tapeFlag != "":
 		in, err := readTape(*tapeFlag)
 		require.NoError(t, err)
-		show(t, recorded(in))
+		show(t, of, recorded(in))
 		return
 	case os.Getenv(shrinkEnv) != "":
-		shrinkHere(t, os.Getenv(shrinkEnv))
+		shrinkHere(t, of, os.Getenv(shrinkEnv))
 		return
 	case os.Getenv(jobEnv) != "":
-		runJob(t)
+		runJob(t, of)
 		return
 	}
-	sum, bad := runSeeds(t, *firstFlag, *seedsFlag)
+	sum, bad := runSeeds(t, of, *firstFlag, seeds)
 	t.Logf("%d runs, injected: %v", sum.Runs, sum.Injected)
 	if bad != nil {
 		if !*shrinkFlag {
 			t.Fatalf("seed %d fails: %s", bad.seed, bad.why)
 		}
-		shrink(t, bad)
-		t.Fatalf("seed %d fails: %s\nrepeat it: go test -run Sim ./internal/simtest -sim.seed=%d\n"+
-			"%d choices are enough: -sim.tape=%s\n%s", bad.seed, bad.why, bad.seed, len(bad.tape), bad.path, bad.trace)
+		shrink(t, of, bad)
+		t.Fatalf("seed %d fails: %s\nrepeat it: go test -run '%s' ./internal/simtest -sim.seed=%d\n"+
+			"%d choices are enough: -sim.tape=%s\n%s", bad.seed, bad.why, of.test(), bad.seed, len(bad.tape), bad.path, bad.trace)
 	}
-	require.Equal(t, *seedsFlag, sum.Runs)
+	require.Equal(t, seeds, sum.Runs)
 	if *tableFlag != "" {
-		require.NoError(t, update(*tableFlag, func(r *results) { r.Sum.add(sum) }))
+		require.NoError(t, update(*tableFlag, func(r *results) {
+			if of == files {
+				r.Files.add(sum)
+			} else {
+				r.Sum.add(sum)
+			}
+		}))
 	}
 }
 
 // show runs one tape and prints what happens.
-func show(t *testing.T, tp *tape) {
-	w := inBubble(t, tp, true)
+func show(t *testing.T, of kind, tp *tape) {
+	w := inBubble(t, of, tp, true)
 	fmt.Println(strings.Join(w.trace, "\n"))
 	t.Logf("%d choices, %d polls, injected: %v", len(tp.log), w.polls, w.kernel.Injected())
 	if w.failure != "" {
@@ -88,9 +100,16 @@ func show(t *testing.T, tp *tape) {
 
 // TestReplay: a run is a function of its tape, to the last choice.
 func TestReplay(t *testing.T) {
-	for seed := range uint64(200) {
-		first := inBubble(t, seeded(seed), true)
-		again := inBubble(t, recorded(first.tape.log), true)
+	for i := range uint64(250) {
+		seed, of := i, sockets
+		if i >= 200 {
+			seed, of = i-200, files
+		}
+		first := inBubble(t, of, seeded(seed), true)
+		if of == files && first.actors > 0 {
+			continue // a goroutine that a command wakes may get the worker to poll once more, or not
+		}
+		again := inBubble(t, of, recorded(first.tape.log), true)
 		for i, line := range first.trace {
 			if i >= len(again.trace) || again.trace[i] != line {
 				t.Fatalf("seed %d is not repeated:\n%s\ninstead of\n%s", seed, strings.Join(again.trace[max(0, i-5):min(len(again.trace), i+5)], "\n"),
@@ -120,7 +139,7 @@ func FuzzSim(f *testing.F) {
 		for i := range in {
 			in[i] = uint32(b[2*i]) | uint32(b[2*i+1])<<8
 		}
-		if w := inBubble(t, recorded(in), false); w.failure != "" {
+		if w := inBubble(t, sockets, recorded(in), false); w.failure != "" {
 			t.Error(w.failure)
 		}
 	})

@@ -30,6 +30,7 @@ type world struct {
 	engine    *proactor.Engine
 	talks     map[uint16]*talk // by the peer's port
 	all       []*talk
+	files     *cabinet // in a world of files, else nil
 	actors    int
 	accepting bool
 	forced    bool // the operator closes everything
@@ -47,6 +48,17 @@ type world struct {
 	trace   []string
 	began   time.Time
 }
+
+// kind is what a run is about.
+type kind string
+
+const (
+	sockets kind = "Sim"
+	files   kind = "SimFiles"
+)
+
+// test is the name of the test that makes runs of the kind.
+func (k kind) test() string { return "^Test" + string(k) + "$" }
 
 type order uint8
 
@@ -184,7 +196,7 @@ func (w *world) finished() bool {
 			return false
 		}
 	}
-	return true
+	return w.files.finished()
 }
 
 // waiting describes what has not ended.
@@ -196,7 +208,7 @@ func (w *world) waiting() string {
 				t.id, t.role, t.peer.closed, t.cSent, t.peer.total, t.cGot, t.started, t.over, t.running, t.sGot, t.sSent, t.sending))
 		}
 	}
-	return strings.Join(s, "; ")
+	return strings.Join(append(s, w.files.waiting()...), "; ")
 }
 
 // An operator shuts the engine down in the middle of everything. Where he closes everything at once he stops accepting
@@ -299,7 +311,7 @@ func (w *world) log(s string) {
 }
 
 // simulate is one run, in a bubble of its own.
-func (w *world) simulate(t *tape, keep bool) {
+func (w *world) simulate(of kind, t *tape, keep bool) {
 	*w = world{
 		tape: t, keep: keep, began: time.Now(), talks: map[uint16]*talk{}, orders: make(chan order, 1), accepting: true,
 		counts: map[string]int{},
@@ -323,6 +335,16 @@ func (w *world) simulate(t *tape, keep bool) {
 		return
 	}
 	synctest.Wait() // the worker stands at the gate
+	if of == files {
+		w.openFiles()
+		close(w.backend.gate)
+		w.shutdown(<-w.orders)
+		w.hold(false)
+		w.afterwards()
+		w.files.close()
+		w.check()
+		return
+	}
 	var o *operator
 	if t.rarely(4) {
 		o = &operator{w: w, after: t.between(1, 300), o: pick(t, graceful, forced)}
@@ -377,6 +399,7 @@ func (w *world) check() {
 	for _, t := range w.all {
 		t.verdict()
 	}
+	w.files.verdict()
 	s := w.engine.Stats()
 	switch {
 	case s.Conns != 0:
@@ -389,6 +412,8 @@ func (w *world) check() {
 		w.wrong("%d leases were released twice", s.Buffers[0].DoubleReleases)
 	case w.kernel.OpenFiles() != 0:
 		w.wrong("%d descriptors are left", w.kernel.OpenFiles())
+	case s.Leases.Out != 0:
+		w.wrong("%d leases of registered memory are left", s.Leases.Out)
 	case s.Executor.Panics != 0:
 		w.wrong("%d panics", s.Executor.Panics)
 	}

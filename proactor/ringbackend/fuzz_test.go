@@ -21,19 +21,28 @@ import (
 //
 // Each operation must be told of its own entries and of no others, once, up to the last; the others must leave nothing
 // behind: no buffer, no descriptor.
+//
+// A stream is cut at longestStream: the fuzzer takes as many runs to shorten an interesting one as the square of its length,
+// a minute of them, and does nothing else meanwhile.
 func FuzzCompletions(f *testing.F) {
+	open(f, Config{}).Close() // skips where there is no ring; asking at each run would take longer than the run
 	f.Add([]byte{0, 1, 1, 3, 1, 1, 0, 2, 0})
 	f.Add([]byte{1, 5, 1, 1, 5, 0, 1, 5, 1, 1, 5, 0, 9, 1, 1})
 	f.Add([]byte{0, 168, 0, 2, 168, 0, 1, 168, 0, 4, 168, 0, 3, 188, 0, 0, 1, 3}) // ENOBUFS, ECANCELED
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		b := open(t, Config{Entries: 8, Buffers: buffers.GroupConfig{Size: 64, Count: 8, Provide: 8}})
+		b, err := New(Config{Entries: 8, Buffers: buffers.GroupConfig{Size: 64, Count: 8, Provide: 8}})
+		require.NoError(t, err)
 		s := newFlight(t, b)
+		stream = stream[:min(len(stream), 3*longestStream)]
 		for ; len(stream) >= 3; stream = stream[3:] {
 			s.entry(stream[0], stream[1], stream[2])
 		}
 		s.land()
 	})
 }
+
+// longestStream is enough for each operation to end some times, and for buffers to be used again.
+const longestStream = 32
 
 // flight is a set of operations in flight, one of each kind.
 type flight struct {
@@ -130,7 +139,9 @@ func (s *flight) post(o *flier, cqe uring.CQE, live bool) {
 		if live && x == o {
 			want++
 		}
-		s.Equal(want, x.told, "a %v was told %d times", x.Kind, x.told-told[i])
+		if want != x.told { // asked at every entry of every operation, where Equal would take most of the time
+			s.Equal(want, x.told, "a %v was told %d times", x.Kind, x.told-told[i])
+		}
 	}
 	s.Equal(live, n == 1)
 	if !live {

@@ -226,16 +226,7 @@ func serveOuroUDP(s *protocol.Server) error {
 		return err
 	}
 	s.Ready(c.LocalAddr().String())
-	buf := make([]byte, 64<<10)
-	for {
-		n, from, err := c.ReadFrom(buf)
-		if err != nil {
-			return err
-		}
-		if _, err := c.WriteTo(buf[:n], from); err != nil {
-			return err
-		}
-	}
+	return echoDatagrams(c.(*onet.UDPConn))
 }
 
 // serveOuroPackets answers on the engine's coroutines.

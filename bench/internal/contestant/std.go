@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -81,6 +82,16 @@ func serveStdUDP(s *protocol.Server) error {
 		return err
 	}
 	s.Ready(c.LocalAddr().String())
+	return echoDatagrams(c)
+}
+
+// udpConn is package net's *UDPConn, or ours: what is compared makes the same calls.
+type udpConn interface {
+	ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error)
+	WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error)
+}
+
+func echoDatagrams[C udpConn](c C) error {
 	buf := make([]byte, 64<<10)
 	for {
 		n, from, err := c.ReadFromUDPAddrPort(buf)
