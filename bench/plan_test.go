@@ -132,7 +132,7 @@ func TestCommandWritesTableAndFiles(t *testing.T) {
 		"--json", file, "--html", page})
 	require.NoError(t, cmd.ExecuteContext(t.Context()))
 	require.Contains(t, out.String(), "std-again")
-	require.Contains(t, out.String(), "noise (std against itself)")
+	require.Contains(t, out.String(), "noise: ")
 	require.Contains(t, progress.String(), "100 %")
 	b, err := os.ReadFile(file)
 	require.NoError(t, err)

@@ -10,9 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ouro-io/ouro/bench/internal/report"
+	"github.com/ouro-io/ouro/bench/internal/suite"
 )
 
-// readDocument reads what --json has written.
+// readDocument reads what --json has written. Where the samples are there the tables are made of them anew, so that results
+// of an older suite are judged as those of this one.
 func readDocument(path string) (d report.Document, err error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -23,6 +25,13 @@ func readDocument(path string) (d report.Document, err error) {
 	}
 	if len(d.Tables) == 0 {
 		return d, fmt.Errorf("%s holds no results; make one with --json", path)
+	}
+	if len(d.Samples) > 0 {
+		cells := make([]suite.Cell, len(d.Tables))
+		for i, t := range d.Tables {
+			cells[i] = t.Cell
+		}
+		d.Tables = report.Summarize(cells, d.Samples)
 	}
 	return d, nil
 }

@@ -13,7 +13,7 @@ type Change struct {
 	// Before and After are the ratios to package net of the same result: what the two machines, or moments, differ by
 	// in themselves cancels out.
 	Before, After float64
-	// Noise is the larger of the two results' resolutions, at least leastChange.
+	// Noise is what both figures together may be off by, as a share of the first.
 	Noise float64
 	// Better is set when the change is for the better. It means nothing while Beyond is not set.
 	Better, Beyond bool
@@ -66,12 +66,12 @@ func (c *Comparison) compareTables(t, u Table) {
 		}
 		for _, m := range MetricsOf(t.Cell) {
 			x, y := r.Figures[m.Key].ToBaseline, s.Figures[m.Key].ToBaseline
-			if x == nil || y == nil || x.Median <= 0 {
+			if x == nil || y == nil || x.Median <= 0 || y.Median <= 0 {
 				continue
 			}
 			ch := Change{Cell: Title(t.Cell), Contestant: r.Contestant, Metric: m.Title, Before: x.Median, After: y.Median,
-				Noise: max(t.Resolution[m.Key], u.Resolution[m.Key], leastChange)}
-			ch.Beyond = math.Abs(ch.After/ch.Before-1) > ch.Noise
+				Noise: float64(sureOfMany) / sure * math.Hypot(noiseOf(t, m, r.Figures[m.Key]), noiseOf(u, m, s.Figures[m.Key]))}
+			ch.Beyond = math.Abs(math.Log(ch.After/ch.Before)) > ch.Noise
 			ch.Better = (ch.After > ch.Before) == m.MoreIsBetter
 			c.Changes = append(c.Changes, ch)
 		}

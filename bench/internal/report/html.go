@@ -203,16 +203,14 @@ func entries(t Table, m Metric, f Figure) []entry {
 // verdict is win or lose where a ratio is further from 1 than the noise, and than 5 %. Without a twin there is no
 // verdict.
 func verdict(t Table, m Metric, f Figure) string {
-	noise, ok := t.Resolution[m.Key]
-	if !ok || f.ToBaseline == nil {
+	if _, ok := t.Resolution[m.Key]; !ok || f.ToBaseline == nil {
 		return ""
 	}
 	d := f.ToBaseline.Median - 1
 	if !m.MoreIsBetter {
 		d = -d
 	}
-	const least = 0.05
-	switch limit := max(noise, least); {
+	switch limit := noiseOf(t, m, f); {
 	case d > limit:
 		return "win"
 	case d < -limit:

@@ -179,7 +179,7 @@ func lossPart(d Document) string {
 			for _, m := range MetricsOf(t.Cell) {
 				if f := r.Figures[m.Key]; m.Related && verdict(t, m, f) == "lose" {
 					rows = append(rows, []string{t.Cell.Scenario, condition(t.Cell) + ", " + string(t.Cell.Mode), "`" + r.Contestant + "`",
-						m.Title, times(f.ToBaseline), fmt.Sprintf("±%.0f %%", 100*t.Resolution[m.Key])})
+						m.Title, times(f.ToBaseline), fmt.Sprintf("±%.0f %%", 100*noiseOf(t, m, f))})
 				}
 			}
 		}

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"math"
 	"slices"
 
 	"github.com/ouro-io/ouro/bench/internal/contestant"
@@ -56,9 +55,8 @@ type Row struct {
 type Table struct {
 	Cell suite.Cell `json:"cell"`
 	Rows []Row      `json:"rows"`
-	// Resolution is what two identical contestants differed by, per metric: a difference that is smaller says
-	// nothing. It is the largest of the distance of the median ratio from 1 and the mean distance of the single
-	// ratios from their median. Empty when the twin did not run.
+	// Resolution is how far a median ratio of this cell may be off, per metric: a difference that is smaller says
+	// nothing. See resolution. Empty when the twin did not run.
 	Resolution map[string]float64 `json:"resolution,omitempty"`
 }
 
@@ -78,7 +76,7 @@ func Summarize(cells []suite.Cell, samples []suite.Sample) []Table {
 				t.Rows = append(t.Rows, rowOf(cell, c.Name, byName))
 			}
 		}
-		t.Resolution = resolution(cell, byName)
+		t.Resolution = resolution(cell, t.Rows)
 		tables[i] = t
 	}
 	return tables
@@ -172,29 +170,6 @@ func ratios(a, b map[int]float64) []float64 {
 		if base, ok := b[round]; ok && base > 0 {
 			out = append(out, v/base)
 		}
-	}
-	return out
-}
-
-func resolution(cell suite.Cell, byName map[string][]suite.Sample) map[string]float64 {
-	var out map[string]float64
-	for _, m := range MetricsOf(cell) {
-		if !m.Related {
-			continue
-		}
-		r := ratios(valuesByRound(m, byName[contestant.Twin]), valuesByRound(m, byName[contestant.Baseline]))
-		sp := spreadOf(r)
-		if sp == nil {
-			continue
-		}
-		if out == nil {
-			out = map[string]float64{}
-		}
-		var sum float64
-		for _, v := range r {
-			sum += math.Abs(v - sp.Median)
-		}
-		out[m.Key] = max(math.Abs(sp.Median-1), sum/float64(len(r)))
 	}
 	return out
 }

@@ -203,7 +203,7 @@ func noise(t Table, metrics []Metric) string {
 	if parts == nil {
 		return ""
 	}
-	return "noise (std against itself): " + strings.Join(parts, ", ") + "; smaller differences say nothing"
+	return "noise: " + strings.Join(parts, ", ") + "; smaller differences say nothing"
 }
 
 func busy(t Table) string {
