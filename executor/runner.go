@@ -213,12 +213,12 @@ func (w *Worker) sleep() {
 func (r *runner) runTasks() bool {
 	w := r.w
 	budget := w.e.config.TaskBudget
-	shares := w.e.steals
-	var began int64
-	if w.timed > 0 || w.watched.Load() || w.ready.len() > 1 {
-		began = w.e.clock.Now()
+	shares, looks := w.e.steals, w.e.slowAfter > 0
+	var since int64 // when the tasks began that are timed together: all but the first from
+	from := 0
+	if looks && (w.timed > 0 || w.watched.Load()) || (looks || shares) && w.ready.len() > 1 {
+		since = w.e.clock.Now()
 	}
-	since, from := began, 0 // where the tasks that are timed for overload begin
 	n := 0
 	for n < budget {
 		t := w.ready.pick()
@@ -237,16 +237,16 @@ func (r *runner) runTasks() bool {
 		}
 		// Looking at the clock after tasks 1, 2, 4, 8 … finds a slow task early and costs little with quick ones. What was
 		// alone at first may have made others ready: they are timed from the first look that finds them.
-		if shares && n&(n-1) == 0 && !w.ready.empty() {
+		if (looks || shares) && n&(n-1) == 0 && !w.ready.empty() {
 			if since == 0 {
 				since, from = w.e.clock.Now(), n
-			} else {
+			} else if shares {
 				w.overload(since, n-from)
 			}
 		}
 	}
-	if began != 0 && w.e.slowAfter > 0 {
-		w.lookBack(began, n)
+	if since != 0 && looks {
+		w.lookBack(since, n-from)
 	}
 	w.stats.tasks.Store(w.tasks)
 	return true
@@ -295,7 +295,7 @@ func (r *runner) resume(co *Coroutine) bool {
 	owner := r.backToLoop()
 	if owner {
 		r.co = nil
-		if began != 0 {
+		if began != 0 && !co.ended {
 			r.w.weigh(co, began)
 		}
 	} else {

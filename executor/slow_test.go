@@ -106,3 +106,40 @@ func TestLoneBlockerIsWatched(t *testing.T) {
 	await(t, done, "its end")
 	require.True(t, co.Demoted())
 }
+
+// The end of a coroutine is no demotion, however long its last run took; nor is one that a panic ended.
+func TestEndIsNoDemotion(t *testing.T) {
+	clock := taker{newManualClock()}
+	e := start(t, Config{Workers: 1, Clock: clock, DemoteAfter: 1, OnPanic: func(*PanicError) {}})
+	t.Cleanup(clock.free)
+	w := e.Workers()[0]
+	const all = 40
+	done := make(chan struct{}, all)
+	call(t, w, func() {
+		for i := range all {
+			require.NoError(t, w.Start(new(Coroutine), Spawn{Run: func() {
+				defer func() { done <- struct{}{} }()
+				clock.pass(time.Millisecond)
+				if i%2 == 0 {
+					panic("slow, and over")
+				}
+			}}))
+		}
+	})
+	for range all {
+		<-done
+	}
+	call(t, w, func() {
+		for range all { // now that each task is timed
+			require.NoError(t, w.Start(new(Coroutine), Spawn{Run: func() {
+				clock.pass(time.Millisecond)
+				done <- struct{}{}
+			}}))
+		}
+	})
+	for range all {
+		<-done
+	}
+	call(t, w, func() {})
+	require.Zero(t, e.Stats().Demotions)
+}
