@@ -118,27 +118,23 @@ func (r *request) recvMsg(s *gram) {
 
 // SendMsgs implements op.Datagrams.
 func (k *Kernel) SendMsgs(fd int, ms []dgram.Msg) (int, syscall.Errno) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	s, errno := k.gramOf(fd, "sendmmsg")
-	if errno != 0 {
-		return 0, errno
-	}
-	for i := range ms {
-		errno := k.direct(s, "direct send does not take it")
-		if errno == 0 {
-			var n int
-			n, errno = s.send(&ms[i].Hdr)
-			ms[i].N = uint32(n)
-		}
-		if errno != 0 {
-			if i > 0 {
-				return i, 0 // the error is for the next call to find, or not
+	return k.onGramSocket(fd, func(s *gram) (int, syscall.Errno) {
+		for i := range ms {
+			errno := k.direct(s, "direct send does not take it")
+			if errno == 0 {
+				var n int
+				n, errno = s.send(&ms[i].Hdr)
+				ms[i].N = uint32(n)
 			}
-			return 0, s.errno(errno)
+			switch {
+			case errno != 0 && i > 0:
+				return i, 0 // the error is for the next call to find, or not
+			case errno != 0:
+				return 0, s.errno(errno)
+			}
 		}
-	}
-	return len(ms), 0
+		return len(ms), 0
+	})
 }
 
 // direct decides whether a direct call on s fails for no reason of the program's.
@@ -155,26 +151,25 @@ func (k *Kernel) direct(s *gram, wait string) syscall.Errno {
 
 // RecvMsg implements op.Datagrams.
 func (k *Kernel) RecvMsg(fd int, h *unix.Msghdr) (int, syscall.Errno) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	s, errno := k.gramOf(fd, "recvmsg")
-	if errno != 0 {
-		return 0, errno
-	}
-	n, errno := s.recv(h)
-	return n, s.errno(errno)
+	return k.onGramSocket(fd, func(s *gram) (int, syscall.Errno) {
+		n, errno := s.recv(h)
+		return n, s.errno(errno)
+	})
 }
 
-func (k *Kernel) gramOf(fd int, call string) (*gram, syscall.Errno) {
-	f := k.files[fd]
-	switch {
+// onGramSocket makes a system call on the datagram socket fd.
+func (k *Kernel) onGramSocket(fd int, call func(*gram) (int, syscall.Errno)) (int, syscall.Errno) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch f := k.files[fd]; {
 	case f == nil:
-		k.violate("%s on descriptor %d, which is not open", call, fd)
-		return nil, syscall.EBADF
+		k.violate("a system call on descriptor %d, which is not open", fd)
+		return 0, syscall.EBADF
 	case f.gram == nil:
-		return nil, syscall.EOPNOTSUPP
+		return 0, syscall.EOPNOTSUPP
+	default:
+		return call(f.gram)
 	}
-	return f.gram, 0
 }
 
 var _ op.Datagrams = (*Kernel)(nil)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	stdnet "net"
+	"sync/atomic"
 	"syscall"
 	"testing/synctest"
 	"time"
@@ -25,9 +26,9 @@ type exchange struct {
 	ends    []*end
 	callers []*caller
 	closing bool // nothing more can come
-	begun   bool // the closing has
+	begun   bool // a socket is being closed
 	closed  bool
-	seq     int // of payloads
+	seq     atomic.Int64 // of payloads
 }
 
 // openExchange makes the sockets of the world, and starts the programs.
@@ -103,8 +104,7 @@ func (x *exchange) open() {
 
 // payload are n bytes that say who sends them, if there is room, and that nobody has sent before.
 func (x *exchange) payload(n int) []byte {
-	x.seq++
-	return pattern(x.seq, 0, 0, n)
+	return pattern(int(x.seq.Add(1)), 0, 0, n)
 }
 
 // size chooses how long a datagram is.
@@ -192,7 +192,7 @@ func (x *exchange) waiting() (s []string) {
 		}
 	}
 	for _, e := range x.ends {
-		if e.serving {
+		if e.serving.Load() {
 			s = append(s, fmt.Sprintf("socket %d: Serve has not returned", e.id))
 		}
 		for _, p := range e.programs {
@@ -247,18 +247,22 @@ type closer exchange
 
 func (x *closer) Ready() bool {
 	synctest.Wait()
-	return x.closing && !x.begun
+	return x.closing && !x.begun && !x.closed
 }
 
 func (x *closer) Step() {
 	x.begun = true
-	go func() {
-		for _, e := range x.ends {
-			e.shut()
+	for _, e := range x.ends {
+		if !e.done {
+			go func() {
+				e.shut(false)
+				e.done, x.begun = true, false
+			}()
+			synctest.Wait()
+			return
 		}
-		x.closed = true
-	}()
-	synctest.Wait()
+	}
+	x.closed = true
 }
 
 // serve has net serve the socket.
@@ -266,18 +270,20 @@ func (e *end) serve() {
 	t := e.x.w.tape
 	s := net.PacketServer{Concurrency: pick(t, 0, 1, 2, 5), Handler: e.handle}
 	e.loose = true // handlers of joined datagrams that wait let others overtake
-	e.serving = true
+	e.serving.Store(true)
 	go func() {
 		err := s.Serve(context.Background(), e.conn)
-		e.note("Serve: %v", err)
 		switch {
 		case errors.Is(err, syscall.ENOMEM) && e.g.Failed(syscall.ENOMEM) > 0:
+			e.mu.Lock()
 			e.early = true // no socket is served any more where memory is short
+			e.mu.Unlock()
 		case !errors.Is(err, net.ErrClosed) && !errors.Is(err, proactor.ErrShutdown) && !e.x.w.broke:
 			e.wrong("Serve: %v", err)
 		}
-		e.serving = false
+		e.serving.Store(false)
 	}()
+	synctest.Wait() // until its first coroutine is started
 }
 
 func (e *end) handle(p *net.Packet) {

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,19 +32,22 @@ type end struct {
 	pc    *proactor.PacketConn // of the engine
 	peer  uint16               // that it is connected to
 	joins bool
-	// serving is set until net's Serve has returned.
-	serving bool
-	shuts   bool // somebody has begun to close it
-	early   bool // a program has, though more may come
-	loose   bool // who has got which when is not known
+	loose bool // who has got which when is not known
 
-	programs        []*program
-	given           []bool // of what was taken
-	count           int    // of them
+	programs []*program
+	done     bool        // the exchange has closed it
+	serving  atomic.Bool // until net's Serve has returned
+
+	mu              sync.Mutex // of two goroutines that one Close wakes, neither waits for the other
+	shuts           bool       // somebody has begun to close it
+	early           bool       // a program has, though more may come
+	given           []bool     // of what was taken
+	count           int        // of them
 	writes          []*writing
 	seen            map[syscall.Errno]int
 	readAt, writeAt time.Time
 	setAt           time.Time
+	wasAt           []time.Time // deadlines that were replaced at setAt
 }
 
 type endKind uint8
@@ -78,6 +84,8 @@ func (e *end) undisturbed() bool { return !e.early && !e.x.w.forced && !e.x.w.br
 // is invalid and flags are -1 where the program is not told.
 func (e *end) got(b []byte, size int, from netip.AddrPort, flags int) {
 	taken := e.g.State().Taken
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for len(e.given) < len(taken) {
 		e.given = append(e.given, false)
 	}
@@ -126,6 +134,8 @@ func (e *end) wrote(by int, to []uint16, ps [][]byte, n int, err error) {
 		e.wrong("a write of %d datagrams wrote %d: %v", len(ps), n, err)
 		return
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for i, p := range ps {
 		port := e.peer
 		if port == 0 {
@@ -142,19 +152,23 @@ func (e *end) wrote(by int, to []uint16, ps [][]byte, n int, err error) {
 func (e *end) posted(to uint16, p []byte, err error) {
 	switch {
 	case err == nil:
+		e.mu.Lock()
 		e.writes = append(e.writes, &writing{by: post, to: to, payload: bytes.Clone(p)})
+		e.mu.Unlock()
 	case errors.Is(err, proactor.ErrWriteQueueFull):
 		e.x.w.tally("write queue full")
 	default:
-		e.failed("a send", err, context.Background(), e.writeAt, time.Now())
+		e.failed(posting, err, context.Background(), time.Now())
 	}
 }
 
 // failed holds an error against what may be. It returns true when the socket is closed.
-func (e *end) failed(what string, err error, ctx context.Context, at, began time.Time) (over bool) {
+func (e *end) failed(what string, err error, ctx context.Context, began time.Time) (over bool) {
 	w := e.x.w
 	w.settleFirst()
 	e.note("%s: %v", what, err)
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	var errno syscall.Errno
 	switch {
 	case w.broke:
@@ -169,7 +183,8 @@ func (e *end) failed(what string, err error, ctx context.Context, at, began time
 			e.wrong("%s is cancelled, and nobody has asked for it", what)
 		}
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		if why := onTime(what, at, e.setAt, began, time.Now()); why != "" {
+		why := onTime(what, e.deadline(what), e.setAt, began, time.Now())
+		if why != "" && !e.wasOver() {
 			e.wrong("%s", why)
 		}
 	case errors.As(err, &errno):
@@ -182,8 +197,35 @@ func (e *end) failed(what string, err error, ctx context.Context, at, began time
 	return false
 }
 
+// deadline is that of what is done. mu is held.
+func (e *end) deadline(what string) time.Time {
+	if what == reading {
+		return e.readAt
+	}
+	return e.writeAt
+}
+
+// wasOver reports whether a deadline was over that another program has replaced just now, before this one could look. mu is
+// held.
+func (e *end) wasOver() bool {
+	if !e.loose || !e.setAt.Equal(time.Now()) {
+		return false
+	}
+	return slices.ContainsFunc(e.wasAt, func(at time.Time) bool { return !at.IsZero() && !time.Now().Before(at) })
+}
+
+// reading and its like name what programs do.
+const (
+	reading = "a read"
+	writes  = "a write"
+	posting = "a send"
+)
+
 // beforeDeadline is what must hold of a call that has succeeded.
-func (e *end) beforeDeadline(what string, at time.Time) {
+func (e *end) beforeDeadline(what string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	at := e.deadline(what)
 	if now := time.Now(); !at.IsZero() && now.After(at) && now.After(e.setAt) {
 		e.wrong("%s goes on for %v behind its deadline", what, now.Sub(at))
 	}
@@ -192,20 +234,20 @@ func (e *end) beforeDeadline(what string, at time.Time) {
 // stuck tells who waits although he need not, when nothing can happen any more.
 func (e *end) stuck() string {
 	s := e.g.State()
-	reading := e.serving
+	waits := e.serving.Load()
 	for _, p := range e.programs {
 		switch p.inside {
 		case "write":
 			return "a program waits in a write"
 		case "read":
-			reading = true
+			waits = true
 		case "":
 			if !p.over {
 				return "a program does nothing"
 			}
 		}
 	}
-	if reading && !e.shuts && (s.Waiting > 0 || len(s.Taken) > e.count) {
+	if waits && !e.shuts && (s.Waiting > 0 || len(s.Taken) > e.count) {
 		return "a program waits for a datagram, and there is one"
 	}
 	return ""
@@ -219,8 +261,11 @@ func (e *end) bounded() {
 }
 
 // shut closes the socket.
-func (e *end) shut() {
+func (e *end) shut(early bool) {
+	e.mu.Lock()
 	e.shuts = true
+	e.early = e.early || early
+	e.mu.Unlock()
 	if e.pc != nil {
 		_ = e.pc.Close()
 		return

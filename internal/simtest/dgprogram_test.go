@@ -136,8 +136,7 @@ func (p *program) step(deed, how int) {
 		p.over = p.special(how)
 	case 15:
 		if how%16 == 0 {
-			e.early = true
-			e.shut()
+			e.shut(true)
 		}
 	}
 }
@@ -154,8 +153,7 @@ func (p *program) help(deed, how int) {
 		// Never forward, as talk.shift.
 		e.set(time.Now().Add(-time.Millisecond), deed == 12, deed == 13)
 	case how%32 == 0:
-		e.early = true
-		e.shut()
+		e.shut(true)
 	}
 }
 
@@ -169,13 +167,19 @@ func (p *program) drain() {
 }
 
 func (e *end) set(at time.Time, read, write bool) {
-	e.setAt = time.Now()
+	e.x.w.settleFirst()
+	e.mu.Lock()
+	if !e.setAt.Equal(time.Now()) {
+		e.setAt, e.wasAt = time.Now(), nil
+	}
+	e.wasAt = append(e.wasAt, e.readAt, e.writeAt)
 	if read {
 		e.readAt = at
 	}
 	if write {
 		e.writeAt = at
 	}
+	e.mu.Unlock()
 	var c interface {
 		SetReadDeadline(time.Time) error
 		SetWriteDeadline(time.Time) error
@@ -243,9 +247,9 @@ func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Add
 func (p *program) done(ctx context.Context, b []byte, size int, from netip.AddrPort, flags int, began time.Time, err error) bool {
 	e := p.e
 	if err != nil {
-		return e.failed("a read", err, ctx, e.readAt, began)
+		return e.failed(reading, err, ctx, began)
 	}
-	e.beforeDeadline("a read", e.readAt)
+	e.beforeDeadline(reading)
 	e.got(b, size, from, flags)
 	return false
 }
@@ -260,7 +264,7 @@ func (p *program) readPacket(began time.Time) {
 		p.over = p.done(context.Background(), nil, 0, netip.AddrPort{}, -1, began, err)
 		return
 	}
-	e.beforeDeadline("a read", e.readAt)
+	e.beforeDeadline(reading)
 	was := make([]string, n)
 	for i, q := range ps[:n] {
 		was[i] = string(q.Payload)
@@ -318,9 +322,9 @@ func (p *program) readBatch(how int) bool {
 		if n != 0 {
 			e.wrong("ReadBatch returns %d and %v", n, err)
 		}
-		return e.failed("a read", err, context.Background(), e.readAt, began)
+		return e.failed(reading, err, context.Background(), began)
 	}
-	e.beforeDeadline("a read", e.readAt)
+	e.beforeDeadline(reading)
 	for i, m := range ms[:n] {
 		var b []byte
 		for _, q := range m.Buffers {
@@ -350,9 +354,9 @@ func (p *program) write(ctx context.Context, n, how int) bool {
 		clear(q) // nobody looks at it any more
 	}
 	if err != nil {
-		return e.failed("a write", err, ctx, e.writeAt, began)
+		return e.failed(writes, err, ctx, began)
 	}
-	e.beforeDeadline("a write", e.writeAt)
+	e.beforeDeadline(writes)
 	return false
 }
 
@@ -422,9 +426,6 @@ func (p *program) special(how int) bool {
 			err := e.pc.Send(b, name, nil)
 			e.posted(to, b, err)
 			clear(b)
-			if err != nil && !errors.Is(err, proactor.ErrWriteQueueFull) {
-				return e.shuts || e.x.w.forced || e.x.w.broke
-			}
 		}
 	case how%4 == 2:
 		return p.readRaw(how)
@@ -437,17 +438,19 @@ func (p *program) special(how int) bool {
 // readRaw makes the system call itself.
 func (p *program) readRaw(how int) bool {
 	e := p.e
-	b, name := make([]byte, room(how)), make([]byte, dgram.NameBytes)
-	n, flags := 0, 0
+	b, name, control := make([]byte, room(how)), make([]byte, dgram.NameBytes), make([]byte, 64)
+	var q proactor.Packet
 	var errno syscall.Errno
 	began := time.Now()
 	p.inside = "read"
 	err := e.pc.ReadWith(func(fd int) bool {
-		h := unix.Msghdr{Name: &name[0], Namelen: uint32(len(name)), Iov: &unix.Iovec{Base: &b[0]}}
+		h := unix.Msghdr{Name: &name[0], Namelen: uint32(len(name)), Iov: &unix.Iovec{Base: &b[0]}, Control: &control[0]}
 		h.Iov.SetLen(len(b))
 		h.SetIovlen(1)
+		h.SetControllen(len(control))
+		var n int
 		n, errno = settledCalls{e.x.w.kernel, e.x.w}.RecvMsg(fd, &h)
-		flags = int(h.Flags)
+		q = proactor.Packet{Payload: b[:n], Name: name[:h.Namelen], Flags: int(h.Flags), Segment: dgram.Segment(control[:h.Controllen])}
 		return errno != syscall.EAGAIN
 	})
 	p.inside = ""
@@ -457,6 +460,10 @@ func (p *program) readRaw(how int) bool {
 	case err == nil && errno != 0:
 		err = errno
 	}
-	from, _ := dgram.ParseName(name)
-	return p.done(context.Background(), b[:n], len(b), from, flags, began, err)
+	if err != nil {
+		return e.failed(reading, err, context.Background(), began)
+	}
+	e.beforeDeadline(reading)
+	e.gotPacket(q)
+	return false
 }

@@ -98,15 +98,20 @@ func show(t *testing.T, of kind, tp *tape) {
 	}
 }
 
+var replays = flag.Uint64("sim.replays", 300, "runs of TestReplay")
+
 // TestReplay: a run is a function of its tape, to the last choice.
 func TestReplay(t *testing.T) {
-	for i := range uint64(250) {
+	for i := range *replays {
 		seed, of := i, sockets
-		if i >= 200 {
+		switch {
+		case i >= 250:
+			seed, of = i-250, datagrams
+		case i >= 200:
 			seed, of = i-200, files
 		}
 		first := inBubble(t, of, seeded(seed), true)
-		if of == files && first.actors > 0 {
+		if of != sockets && first.actors > 0 {
 			continue // a goroutine that a command wakes may get the worker to poll once more, or not
 		}
 		again := inBubble(t, of, recorded(first.tape.log), true)

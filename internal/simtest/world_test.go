@@ -47,6 +47,7 @@ type world struct {
 
 	mu      sync.Mutex
 	failure string
+	dead    bool // nothing can happen any more
 	keep    bool
 	trace   []string
 	began   time.Time
@@ -164,10 +165,8 @@ func (w *world) hold(on bool) {
 func (w *world) stuck() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return strings.HasPrefix(w.failure, lost)
+	return w.dead
 }
-
-const lost = "nothing can happen any more"
 
 // idle is told that nothing can happen but by time, and not even that if unlimited.
 func (w *world) idle(unlimited bool) (again bool, at time.Time) {
@@ -186,7 +185,10 @@ func (w *world) idle(unlimited bool) (again bool, at time.Time) {
 	case unlimited && at.IsZero() && w.exchange.rests():
 		return true, at
 	case unlimited && at.IsZero() && !w.stuck():
-		w.wrong("%s, but there is work left: %s", lost, w.waiting())
+		w.wrong("nothing can happen any more, but there is work left: %s", w.waiting())
+		w.mu.Lock()
+		w.dead = true
+		w.mu.Unlock()
 		w.backend.Wake()
 		return true, at
 	}
