@@ -211,7 +211,7 @@ func (q *fileQueue) pop() *file {
 // queueOf is where an operation of kind k waits.
 func (f *file) queueOf(k op.Kind) *taskQueue {
 	switch k {
-	case op.Send, op.SendZC, op.SendMsg, op.Connect:
+	case op.Send, op.SendZC, op.SendMsg, op.SendMsgZC, op.Connect:
 		return &f.out
 	case op.Poll:
 		return &f.polls

@@ -164,7 +164,7 @@ func (r *Reactor) stepOut(f *file, t *task) {
 	switch t.op.Kind {
 	case op.Connect:
 		ended = r.connect(f, t)
-	case op.SendMsg:
+	case op.SendMsg, op.SendMsgZC:
 		ended = r.sendMsg(f, t)
 	default:
 		ended = r.send(f, t)
