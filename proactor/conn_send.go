@@ -24,7 +24,7 @@ type outgoing struct {
 	queue  leaseQueue     // what Send accepted behind them
 	queued int            // bytes that Send has accepted and the kernel has not taken
 	cancel bool           // the send under way is to end
-	zc     *zeroCopyLease // the Write under way is one without a copy, or it holds lease
+	zc     *zeroCopyLease // the Write under way is one of leases, or it holds lease
 }
 
 var outgoings = sync.Pool{New: func() any { return &outgoing{op: op.Op{Kind: op.Send}} }}
@@ -123,6 +123,8 @@ func (c *Conn) onSend(r *op.Completion) {
 	}
 	o.send = nil
 	switch {
+	case r.Errno == 0 && o.zc != nil && len(o.zc.rest) > 0:
+		o.advance(int(r.Result))
 	case r.Errno == 0:
 		o.sent += int(r.Result)
 		o.bytes = o.bytes[r.Result:]
