@@ -159,6 +159,9 @@ func (c *Conn) sendDone() {
 		o.dropLease()
 		o.queued -= o.sent + len(o.bytes)
 		o.bytes, o.sent = nil, 0
+		if c.long && o.queued <= c.writeQueue()/4 {
+			c.setBacklog(false)
+		}
 	}
 	if c.werr() != nil {
 		if c.out != nil {
@@ -228,6 +231,9 @@ func (c *Conn) enqueue(l buffers.Lease) (start bool, err error) {
 	}
 	o := c.needOut()
 	o.queued += l.Len()
+	if !c.long {
+		c.swells()
+	}
 	if c.writing || o.lease.Valid() || o.queue.len() > 0 {
 		o.queue.push(l)
 		return false, nil
