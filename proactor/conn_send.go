@@ -123,7 +123,7 @@ func (c *Conn) onSend(r *op.Completion) {
 	}
 	o.send = nil
 	switch {
-	case r.Errno == 0 && o.zc != nil && len(o.zc.rest) > 0:
+	case r.Errno == 0 && o.zc != nil:
 		o.advance(int(r.Result))
 	case r.Errno == 0:
 		o.sent += int(r.Result)

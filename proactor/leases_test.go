@@ -38,7 +38,7 @@ func TestWriteLeases(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		e := newEngine(t, cfg)
 		for _, from := range []int{0, 1, 10_000} {
-			c, peer := sharing(t, e, 4096) // so most of it waits in the socket
+			c, peer := sharing(t, e, 64<<10) // so much of it waits in the socket
 			c.SetZeroCopy(from)
 			before := e.Stats().ZeroCopySends
 			sizes := []struct{ bytes, pieces int }{{1, 1}, {9_999, 3}, {10_000, 7}, {300_000, 1500}, {700_000, 2}, {0, 1}}
