@@ -89,6 +89,9 @@ func judgePerformance(said string, share, noise float64, known bool) string {
 		return "undecided: one round shows no noise"
 	}
 	verdict := judge(said, performanceWord(share, noise))
+	if said == "highest" {
+		return verdict // whose bound is the noise
+	}
 	for _, s := range []float64{share * (1 - noise), share * (1 + noise)} {
 		if judge(said, performanceWord(s, noise)) != verdict {
 			return undecided

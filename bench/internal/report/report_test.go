@@ -139,5 +139,7 @@ func TestClaimsNeedMoreThanNoise(t *testing.T) {
 	require.Equal(t, undecided, judgePerformance("high", 0.8, 0.1, true))
 	require.Equal(t, undecided, judgePerformance("medium", 0.8, 0.1, true))
 	require.Equal(t, "confirmed", judgePerformance("high", 1, 0.1, true), "high or highest: high is right")
+	require.Equal(t, "confirmed", judgePerformance("highest", 0.95, 0.1, true))
+	require.Equal(t, "refuted", judgePerformance("highest", 0.85, 0.1, true))
 	require.Contains(t, judgePerformance("high", 1, 0.05, false), "undecided")
 }
