@@ -128,6 +128,11 @@ func (r *Reactor) handle(fd int32, gen, events uint32) {
 	if f == nil || !f.watched || f.gen != gen {
 		return
 	}
+	if f.level != nil {
+		r.delivered++
+		f.level.deliver(events)
+		return
+	}
 	f.note(events)
 	if f.polls.head != nil {
 		r.poll(f, events)
