@@ -60,6 +60,8 @@ type Conn struct {
 	opened    bool // OnOpen was called
 	told      bool // OnClose was called
 	shutWrite bool // by awaitShared
+	long      bool // much is queued; OnBacklog
+	toldLong  bool // what OnBacklog was told
 
 	fullIn uint32 // the turn in which the inbox came to hold the quota, 0 when it does not
 	zcFrom int32  // SetZeroCopy
