@@ -69,8 +69,14 @@ func (r *record) lend(n int) Lease {
 
 // Wrap returns a lease of p, for interfaces that take leases. It costs one small allocation. The memory stays the
 // caller's: releasing only lets go of it, and debug mode does not overwrite it.
-func Wrap(p []byte) Lease {
-	r := &record{mem: p, home: wrapped{}, where: placeLeased}
+func Wrap(p []byte) Lease { return wrap(p, wrapped{}) }
+
+// WrapFunc is Wrap that tells of the Release: it calls released, once, on whichever goroutine releases. That may be an engine's
+// worker with a connection's lock held, so released must be short, must not wait, and must not use a connection.
+func WrapFunc(p []byte, released func()) Lease { return wrap(p, wrappedFunc{released: released}) }
+
+func wrap(p []byte, h home) Lease {
+	r := &record{mem: p, home: h, where: placeLeased}
 	l := r.lend(len(p))
 	if debugging.Load() {
 		traceTaken(r)
@@ -190,3 +196,11 @@ func (wrapped) put(*record)  {}
 func (wrapped) twice()       {}
 func (wrapped) kind() string { return "wrap" }
 func (wrapped) owned() bool  { return false }
+
+// wrappedFunc is the home of memory that WrapFunc was given.
+type wrappedFunc struct {
+	wrapped
+	released func()
+}
+
+func (w wrappedFunc) put(*record) { w.released() }

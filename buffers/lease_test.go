@@ -106,6 +106,18 @@ func TestWrap(t *testing.T) {
 	empty.Release()
 }
 
+// TestWrapFunc: it is told of the one Release that counts.
+func TestWrapFunc(t *testing.T) {
+	told := 0
+	l := WrapFunc([]byte("hello"), func() { told++ })
+	part := l.Slice(1, 3)
+	require.Equal(t, "el", string(part.Bytes()))
+	require.Zero(t, told)
+	part.Release()
+	l.Release()
+	require.Equal(t, 1, told)
+}
+
 func TestCharge(t *testing.T) {
 	g := newGroup(t, GroupConfig{Size: 100, Count: 3})
 	var q Quota

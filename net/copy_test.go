@@ -30,7 +30,12 @@ func someFile(t *testing.T, n int) (string, []byte) {
 
 // sendOn has a handler, on a coroutine or a goroutine, use f on a connection, and returns what its peer read.
 func sendOn(t *testing.T, e *proactor.Engine, goroutine bool, f func(c *TCPConn)) []byte {
-	s := forced(e, modeEngine)
+	return sendIn(t, e, modeEngine, goroutine, f)
+}
+
+// sendIn is sendOn with connections that begin in the mode given.
+func sendIn(t *testing.T, e *proactor.Engine, m modePolicy, goroutine bool, f func(c *TCPConn)) []byte {
+	s := forced(e, m)
 	lc := s.ListenConfig(ListenConfig{})
 	lc.SetMultipathTCP(false) // its connections cannot be sent to without a copy
 	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -3,8 +3,10 @@
 package net
 
 import (
+	"errors"
 	"io"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,5 +101,40 @@ func TestZeroCopyDeadline(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		require.NoError(t, pool.Close())
+	})
+}
+
+// WriteLeases is one Write on the engine, in runtime mode, and after Close.
+func TestWriteLeases(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		for _, m := range []modePolicy{modeRuntime, modeEngine} {
+			for _, goroutine := range []bool{true, false} {
+				var released atomic.Int32
+				lease := func(s string) buffers.Lease {
+					return buffers.WrapFunc([]byte(s), func() { released.Add(1) })
+				}
+				got := sendIn(t, e, m, goroutine, func(c *TCPConn) {
+					for _, min := range []int{0, 1} {
+						if min > 0 && m == modeEngine {
+							if err := c.SetZeroCopy(min); err != nil {
+								t.Error(err)
+							}
+						}
+						if err := c.WriteLeases(lease("one "), lease(""), lease("two ")); err != nil {
+							t.Error(err)
+						}
+					}
+					_ = c.Close()
+					if err := c.WriteLeases(lease("three")); !errors.Is(err, ErrClosed) {
+						t.Error(err)
+					}
+				})
+				require.Equal(t, "one two one two ", string(got))
+				for end := time.Now().Add(20 * time.Second); released.Load() != 7 && time.Now().Before(end); {
+					time.Sleep(time.Millisecond)
+				}
+				require.EqualValues(t, 7, released.Load())
+			}
+		}
 	})
 }

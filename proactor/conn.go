@@ -61,6 +61,8 @@ type Conn struct {
 	told      bool // OnClose was called
 	shutWrite bool // by awaitShared
 	exposed   bool // somebody may have set SO_LINGER: he has had fd, or it came from outside
+	long      bool // much is queued; OnBacklog
+	toldLong  bool // what OnBacklog was told
 
 	fullIn uint32 // the turn in which the inbox came to hold the quota, 0 when it does not
 	zcFrom int32  // SetZeroCopy

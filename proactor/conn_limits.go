@@ -58,7 +58,8 @@ func (c *Conn) writeQueue() int {
 
 // PauseRead stops receiving, and returns when that has come to a stand, or the connection was closed: what has arrived by
 // then is still delivered, and after that a Read waits until ResumeRead, while TCP slows the peer down. (Who does not
-// read is paused anyway, once ReceiveQuota buffers are full.) On a connection with a Handler it does not wait.
+// read is paused anyway, once ReceiveQuota buffers are full.) On a connection with a Handler it does not wait, and OnData is not
+// called any more until ResumeRead; from OnData itself it is the last call before that. OnClose comes behind what was held back.
 func (c *Conn) PauseRead() {
 	c.halt(true)
 	c.mu.Lock()
@@ -78,7 +79,7 @@ func (c *Conn) halt(on bool) {
 		return
 	}
 	c.halted = on
-	if c.direct {
+	if c.direct || c.h != nil && !on {
 		c.notify()
 	}
 	if c.wait != nil {

@@ -24,7 +24,7 @@ type outgoing struct {
 	queue  leaseQueue     // what Send accepted behind them
 	queued int            // bytes that Send has accepted and the kernel has not taken
 	cancel bool           // the send under way is to end
-	zc     *zeroCopyLease // the Write under way is one without a copy, or it holds lease
+	zc     *zeroCopyLease // the Write under way is one of leases, or it holds lease
 }
 
 var outgoings = sync.Pool{New: func() any { return &outgoing{op: op.Op{Kind: op.Send}} }}
@@ -123,6 +123,8 @@ func (c *Conn) onSend(r *op.Completion) {
 	}
 	o.send = nil
 	switch {
+	case r.Errno == 0 && o.zc != nil:
+		o.advance(int(r.Result))
 	case r.Errno == 0:
 		o.sent += int(r.Result)
 		o.bytes = o.bytes[r.Result:]
@@ -157,6 +159,9 @@ func (c *Conn) sendDone() {
 		o.dropLease()
 		o.queued -= o.sent + len(o.bytes)
 		o.bytes, o.sent = nil, 0
+		if c.long && o.queued <= c.writeQueue()/4 {
+			c.setBacklog(false)
+		}
 	}
 	if c.werr() != nil {
 		if c.out != nil {
@@ -226,6 +231,9 @@ func (c *Conn) enqueue(l buffers.Lease) (start bool, err error) {
 	}
 	o := c.needOut()
 	o.queued += l.Len()
+	if !c.long {
+		c.swells()
+	}
 	if c.writing || o.lease.Valid() || o.queue.len() > 0 {
 		o.queue.push(l)
 		return false, nil

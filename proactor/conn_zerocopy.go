@@ -6,16 +6,19 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/internal/op"
 )
 
 // Writes without a copy. The network card reads the bytes from the caller's memory, and again for each retransmission, so
 // the memory is in use for as long as the peer has not acknowledged them. A []byte belongs to its caller when Write returns;
-// a lease is given away. So only WriteLease and Send go without a copy. WriteLease returns when the bytes are on their way,
-// like any Write; the lease is released when the kernel has let go of it.
+// a lease is given away. So only WriteLease, WriteLeases and Send go without a copy. WriteLease returns when the bytes are on their
+// way, like any Write; the lease is released when the kernel has let go of it. (A Write, or Buffers of package net, that waited for
+// that would wait for the peer's acknowledgement, which it may delay by 40 ms.)
 //
-//	WriteLease, Send ──SendZC──▶ in flight ──More: the result──▶ WriteLease returns, the queue of Send goes on; or the rest is sent
+//	WriteLease, Send ──SendZC, SendMsgZC──▶ in flight ──More: the result──▶ WriteLease returns, the queue of Send goes on; or the rest is sent
 //	                                └──terminal: the memory is free──▶ one reference less; the last releases the lease
 //
 // Close. A descriptor that is closed leaves its data with the kernel, which sends it for as long as the peer takes nothing and is
@@ -23,9 +26,12 @@ import (
 // (shutdown(2)) and keeps the descriptor until the last notification, but no longer than lingerTime: then it resets the peer, which
 // frees everything at once. A connection that is reset anyway does not wait.
 
-// zeroCopyLease is a lease that a WriteLease and its operations hold together.
+// zeroCopyLease is a lease, or those of a WriteLeases, that a call and its operations hold together. They are released together:
+// the kernel tells of an operation, not of its parts.
 type zeroCopyLease struct {
 	lease buffers.Lease
+	more  []buffers.Lease // behind it
+	rest  [][]byte        // what is to be sent behind out.bytes. Conn.mu
 	refs  atomic.Int32
 	off   bool // the kernel refused; the rest is copied. Conn.mu
 }
@@ -39,6 +45,9 @@ func newZeroCopyLease(l buffers.Lease) *zeroCopyLease {
 func (z *zeroCopyLease) release() {
 	if z.refs.Add(-1) == 0 {
 		z.lease.Release()
+		for _, l := range z.more {
+			l.Release()
+		}
 	}
 }
 
@@ -48,10 +57,12 @@ type zeroCopySend struct {
 	conn  *Conn
 	lease *zeroCopyLease
 	sent  bool
+	hdr   unix.Msghdr // of a SendMsgZC
+	iov   []unix.Iovec
 }
 
-// SetZeroCopy has WriteLease and Send send leases of at least from bytes without copying them, where the backend is io_uring and the
-// socket can do it; 0, the default, never. It pays from some 16 KiB on with a real network card, and never over loopback,
+// SetZeroCopy has WriteLease and Send send leases of at least from bytes without copying them, and WriteLeases leases of that many
+// together, where the backend is io_uring and the socket can do it; 0, the default, never. It pays from some 16 KiB on with a real network card, and never over loopback,
 // where the kernel copies in any case (Stats.ZeroCopyCopied tells); the memory stays in use until the peer has
 // acknowledged the bytes.
 func (c *Conn) SetZeroCopy(from int) {
@@ -67,7 +78,7 @@ func (c *Conn) WriteLease(l buffers.Lease) error {
 	shares := c.sharesMemory(l.Len())
 	c.mu.Unlock()
 	if shares {
-		return c.writeZeroCopy(l)
+		return c.writeShared(newZeroCopyLease(l), l.Bytes(), l.Len())
 	}
 	_, err := c.Write(l.Bytes())
 	l.Release()
@@ -79,9 +90,10 @@ func (c *Conn) sharesMemory(n int) bool {
 	return c.zcFrom > 0 && n >= int(c.zcFrom) && c.loop.batches
 }
 
+// writeShared sends bytes, of n in all, and what z has behind them, and lets go of z.
+//
 //go:noinline
-func (c *Conn) writeZeroCopy(l buffers.Lease) error {
-	z := newZeroCopyLease(l)
+func (c *Conn) writeShared(z *zeroCopyLease, bytes []byte, n int) error {
 	defer z.release()
 	c.mu.Lock()
 	if err := c.takeTurn(noContext); err != nil {
@@ -89,7 +101,7 @@ func (c *Conn) writeZeroCopy(l buffers.Lease) error {
 		return err
 	}
 	c.beginWrite()
-	c.out.zc, c.out.bytes = z, l.Bytes()
+	c.out.zc, c.out.bytes = z, bytes
 	w := c.armWrite()
 	s, on := c.loop.w.Enter()
 	if on {
@@ -105,7 +117,7 @@ func (c *Conn) writeZeroCopy(l buffers.Lease) error {
 	c.mu.Lock()
 	c.out.zc = nil
 	c.mu.Unlock()
-	_, err := c.endWrite(l.Len())
+	_, err := c.endWrite(n)
 	return err
 }
 
@@ -115,7 +127,12 @@ func (c *Conn) startZeroCopy() bool {
 		return false
 	}
 	s := &zeroCopySend{conn: c, lease: c.out.zc}
-	s.op = op.Op{Kind: op.SendZC, Done: s, FD: c.fd, Buf: c.out.bytes[:min(len(c.out.bytes), maxTransfer)]}
+	s.op = op.Op{Kind: op.SendZC, Done: s, FD: c.fd}
+	if len(s.lease.rest) > 0 {
+		s.gather(c.out.bytes, s.lease.rest)
+	} else {
+		s.op.Buf = c.out.bytes[:min(len(c.out.bytes), maxTransfer)]
+	}
 	s.lease.refs.Add(1)
 	if c.loop.backend.Submit(&s.op) != nil {
 		s.lease.release()

@@ -7,7 +7,8 @@
 //
 //   - Read, Write and their relatives block the caller: a coroutine is suspended, a goroutine parks. This is what
 //     package net builds on.
-//   - Handler has callbacks and keeps no stack per connection.
+//   - Handler has callbacks and keeps no stack per connection. Nothing waits there, so a peer that reads slowly fills the queue of
+//     Conn.Send; Handler.OnBacklog says when to pause reading, and when to go on.
 //
 // Everything exported is safe from any goroutine, unless it says otherwise. Errors are bare: io.EOF, ErrClosed,
 // os.ErrDeadlineExceeded, or an *os.SyscallError; package net wraps them as the standard library does.

@@ -21,6 +21,12 @@ type Handler struct {
 	// OnClose is called once, when no more data will come and all of it was given to OnData. err is io.EOF, ErrClosed,
 	// or what went wrong. The connection is closed afterwards, though what Send has accepted is still sent. May be nil.
 	OnClose func(c *Conn, err error)
+	// OnBacklog is called with true when what Send has queued for c has grown to more than half of its bound
+	// (Config.WriteQueue, SetLimits), before any further OnData of c, and with false when it has gone down to a quarter, in
+	// turns. A handler that answers on c itself and stops for that time (PauseRead, ResumeRead) never meets
+	// ErrWriteQueueFull, as long as one OnData sends less than half of the bound. A source that is another connection
+	// can be stopped so, too, but not before the OnData under way there. May be nil.
+	OnBacklog func(c *Conn, long bool)
 }
 
 // handle makes h serve c, which nobody may have used yet.
@@ -49,9 +55,13 @@ func (c *Conn) RunTask(*executor.Worker, *executor.Task) {
 		}
 	}
 	for {
-		l, err := c.nextEvent()
+		l, backlog, err := c.nextEvent()
 		if l.Valid() {
 			c.h.OnData(c, l)
+			continue
+		}
+		if backlog {
+			c.h.OnBacklog(c, c.toldLong)
 			continue
 		}
 		if err != nil && !c.told {
@@ -66,22 +76,45 @@ func (c *Conn) RunTask(*executor.Worker, *executor.Task) {
 	ok = true
 }
 
-// nextEvent takes the oldest lease from the inbox, or tells how the connection ended.
-func (c *Conn) nextEvent() (buffers.Lease, error) {
+// nextEvent takes the oldest lease from the inbox, tells that the backlog's state has changed, or how the connection ended.
+func (c *Conn) nextEvent() (l buffers.Lease, backlog bool, err error) {
 	c.mu.Lock()
+	if c.long != c.toldLong && !c.told {
+		c.toldLong = c.long
+		c.mu.Unlock()
+		return buffers.Lease{}, true, nil
+	}
 	if c.inbox.len() == 0 {
 		err := c.rerr()
 		if err == nil {
 			err = c.werr()
 		}
 		c.mu.Unlock()
-		return buffers.Lease{}, err
+		return buffers.Lease{}, false, err
 	}
-	l := c.inbox.pop()
+	if c.halted && c.werr() == nil {
+		c.mu.Unlock()
+		return buffers.Lease{}, false, nil // until ResumeRead
+	}
+	l = c.inbox.pop()
 	resume := c.taken()
 	c.mu.Unlock()
 	if resume {
 		c.kick()
 	}
-	return l, nil
+	return l, false, nil
+}
+
+// swells notes that Send has queued more. mu is held.
+func (c *Conn) swells() {
+	if c.out.queued > c.writeQueue()/2 {
+		c.setBacklog(true)
+	}
+}
+
+func (c *Conn) setBacklog(long bool) {
+	if c.long != long && c.h != nil && c.h.OnBacklog != nil && !c.closed {
+		c.long = long
+		c.notify()
+	}
 }

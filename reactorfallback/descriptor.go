@@ -24,7 +24,8 @@ import (
 //   - each confirmation takes a new generation, which travels in the event. What was reported under an older one is
 //     dropped: the tail of a batch after a close, or another process's duplicate of a file that was closed here.
 type file struct {
-	in, out, polls taskQueue // operations that wait for readable, for writable, and Polls
+	in, out, polls taskQueue     // operations that wait for readable, for writable, and Polls
+	level          *Registration // whose handler gets the events, level-triggered; then there are no operations
 
 	nextHot *file
 	fd      int32
@@ -102,6 +103,11 @@ func (r *Reactor) watch(f *file, events uint32) syscall.Errno {
 		f.asked, f.ready = 0, 0
 	}
 	f.asked |= more
+	return r.register(f, interest|f.asked)
+}
+
+// register tells the kernel what f is watched for, under a new generation.
+func (r *Reactor) register(f *file, events uint32) syscall.Errno {
 	f.gen++
 	how := unix.EPOLL_CTL_ADD
 	if f.registered {
@@ -109,7 +115,7 @@ func (r *Reactor) watch(f *file, events uint32) syscall.Errno {
 	}
 	for {
 		r.count.Syscalls++
-		errno := r.epollCtl(how, f.fd, interest|f.asked, f.gen)
+		errno := r.epollCtl(how, f.fd, events, f.gen)
 		switch {
 		case errno == 0:
 			if how == unix.EPOLL_CTL_ADD {
@@ -211,7 +217,7 @@ func (q *fileQueue) pop() *file {
 // queueOf is where an operation of kind k waits.
 func (f *file) queueOf(k op.Kind) *taskQueue {
 	switch k {
-	case op.Send, op.SendZC, op.SendMsg, op.Connect:
+	case op.Send, op.SendZC, op.SendMsg, op.SendMsgZC, op.Connect:
 		return &f.out
 	case op.Poll:
 		return &f.polls

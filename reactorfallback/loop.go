@@ -5,12 +5,10 @@ package reactorfallback
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
+	"time"
 
 	"github.com/ouro-io/ouro/buffers"
-	"github.com/ouro-io/ouro/internal/op"
-	"golang.org/x/sys/unix"
 )
 
 // Events says what a descriptor is ready for, or is to be watched for.
@@ -39,11 +37,12 @@ type LoopConfig struct {
 // One goroutine at a time owns a Loop: before Run who made it, then the one that is in Run, on which all handlers are
 // called. Watch, Set and Close of a Registration are for the owner; everybody else hands it a function by Post.
 //
-// Each registration has at most one op.Poll in flight, which its completion or a change of interest ends; so the handler
-// is told of nothing that it has taken back before.
+// What it watches is registered with the epoll set for as long as it is watched, so an event costs no system call but its
+// share of an epoll_wait.
 type Loop struct {
 	r       *Reactor
 	watched map[int]*Registration
+	always  []*Registration // those of regular files, which epoll does not watch
 
 	mu      sync.Mutex
 	posted  []func()
@@ -66,132 +65,6 @@ func NewLoop(c LoopConfig) (*Loop, error) {
 		return nil, err
 	}
 	return &Loop{r: r, watched: map[int]*Registration{}}, nil
-}
-
-// Registration is a descriptor that a Loop watches. Its methods are for the loop's owner.
-type Registration struct {
-	l        *Loop
-	poll     op.Op
-	fd       int
-	interest Events
-	handler  func(*Registration, Events)
-	closed   bool
-	then     func()
-}
-
-// Watch has handler called whenever fd is ready for something of interest. fd should be non-blocking, so that a handler
-// can read or write until EAGAIN; it stays the caller's and must be open until Close has called its function. Regular files are always
-// ready.
-func (l *Loop) Watch(fd int, interest Events, handler func(*Registration, Events)) (*Registration, error) {
-	if handler == nil {
-		return nil, errors.New("reactorfallback: Watch without a handler")
-	}
-	if l.isClosed() {
-		return nil, ErrLoop
-	}
-	if l.watched[fd] != nil {
-		return nil, fmt.Errorf("%w: %d", ErrWatched, fd)
-	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
-		return nil, fmt.Errorf("reactorfallback: Watch(%d): %w", fd, err)
-	}
-	g := &Registration{l: l, fd: fd, interest: interest, handler: handler}
-	g.poll.Kind, g.poll.FD, g.poll.Done = op.Poll, int32(fd), g
-	l.watched[fd] = g
-	if err := g.arm(); err != nil {
-		delete(l.watched, fd)
-		return nil, err
-	}
-	return g, nil
-}
-
-func (l *Loop) isClosed() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.closed
-}
-
-// FD is the descriptor.
-func (g *Registration) FD() int { return g.fd }
-
-// Loop is the loop that watches.
-func (g *Registration) Loop() *Loop { return g.l }
-
-// Set changes what the descriptor is watched for; with 0 only HangUp and Failed are told.
-func (g *Registration) Set(interest Events) {
-	if g.closed || interest == g.interest {
-		return
-	}
-	g.interest = interest
-	if g.poll.InFlight() {
-		g.l.r.Cancel(&g.poll) // its completion arms it anew
-	}
-}
-
-// Close ends the watching: the handler is not called any more. Then, from Run or from the loop's Close, then is called, if
-// it is not nil: the place to close the descriptor.
-func (g *Registration) Close(then func()) {
-	if g.closed {
-		return
-	}
-	g.closed, g.then = true, then
-	if g.poll.InFlight() {
-		g.l.r.Cancel(&g.poll)
-		return
-	}
-	// Inside the handler: nothing is in flight, but the loop's turn has to end first.
-	_ = g.l.Post(g.gone)
-}
-
-func (g *Registration) gone() {
-	if g.l.watched[g.fd] == g {
-		delete(g.l.watched, g.fd)
-		g.l.r.Forget(g.fd)
-	}
-	if then := g.then; then != nil {
-		g.then = nil
-		then()
-	}
-}
-
-// arm begins to wait.
-func (g *Registration) arm() error {
-	g.poll.Events = 0
-	if g.interest&Readable != 0 {
-		g.poll.Events |= unix.EPOLLIN | unix.EPOLLRDHUP
-	}
-	if g.interest&Writable != 0 {
-		g.poll.Events |= unix.EPOLLOUT
-	}
-	return g.l.r.Submit(&g.poll)
-}
-
-// Complete is called by the reactor.
-func (g *Registration) Complete(_ *op.Op, c *op.Completion) {
-	if g.closed {
-		g.gone()
-		return
-	}
-	var ready Events
-	if c.Errno == 0 {
-		for _, e := range [...]struct {
-			bits uint32
-			is   Events
-		}{{unix.EPOLLIN | unix.EPOLLRDHUP, Readable}, {unix.EPOLLOUT, Writable}, {unix.EPOLLHUP, HangUp}, {unix.EPOLLERR, Failed}} {
-			if uint32(c.Result)&e.bits != 0 {
-				ready |= e.is
-			}
-		}
-		ready &= g.interest | HangUp | Failed
-	} else if c.Errno != unix.ECANCELED && c.Errno != unix.EINTR {
-		ready = Failed // EBADF: it was closed behind the loop's back
-	}
-	if ready != 0 {
-		g.handler(g, ready)
-	}
-	if !g.closed && !g.poll.InFlight() {
-		_ = g.arm() // it fails only when the loop is closing
-	}
 }
 
 // Post has f called on the loop, in the order of the calls, and wakes it. Any goroutine. It fails with ErrLoop once the
@@ -234,7 +107,11 @@ func (l *Loop) Run(ctx context.Context) error {
 		if stop := l.runPosted(); stop {
 			return nil
 		}
-		if _, err := l.r.Poll(-1); err != nil {
+		wait := time.Duration(-1)
+		if l.tellFiles() {
+			wait = 0
+		}
+		if _, err := l.r.Poll(wait); err != nil {
 			return err
 		}
 	}

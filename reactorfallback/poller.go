@@ -128,6 +128,11 @@ func (r *Reactor) handle(fd int32, gen, events uint32) {
 	if f == nil || !f.watched || f.gen != gen {
 		return
 	}
+	if f.level != nil {
+		r.delivered++
+		f.level.deliver(events)
+		return
+	}
 	f.note(events)
 	if f.polls.head != nil {
 		r.poll(f, events)
@@ -164,7 +169,7 @@ func (r *Reactor) stepOut(f *file, t *task) {
 	switch t.op.Kind {
 	case op.Connect:
 		ended = r.connect(f, t)
-	case op.SendMsg:
+	case op.SendMsg, op.SendMsgZC:
 		ended = r.sendMsg(f, t)
 	default:
 		ended = r.send(f, t)

@@ -130,7 +130,7 @@ func (r *Reactor) Submit(o *op.Op) error {
 	if r.closed || r.broken != nil {
 		return op.ErrClosed
 	}
-	if o.Kind > op.SendZC {
+	if o.Kind > op.SendMsgZC {
 		return fmt.Errorf("reactorfallback: operation of kind %d (%v) is not known here", o.Kind, o.Kind)
 	}
 	t := r.begin(o)
@@ -152,7 +152,7 @@ func (r *Reactor) Submit(o *op.Op) error {
 	switch o.Kind {
 	case op.Send, op.SendZC: // it copies
 		r.submitSend(f, t)
-	case op.SendMsg:
+	case op.SendMsg, op.SendMsgZC:
 		r.submitSendMsg(f, t)
 	case op.Connect:
 		r.submitConnect(f, t)

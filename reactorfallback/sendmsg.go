@@ -37,11 +37,14 @@ func (r *Reactor) sendSubmitted() {
 	r.unsent = r.unsent[:0]
 }
 
+// isMessage reports whether t sends a message. One without a copy is copied here.
+func isMessage(t *task) bool { return t.op.Kind == op.SendMsg || t.op.Kind == op.SendMsgZC }
+
 // sendMsgs sends from the head of f.out until it is empty, the socket has no room, or something else stands there.
 func (r *Reactor) sendMsgs(f *file) {
 	for t := f.out.head; t != nil; t = f.out.head {
 		n := 0
-		for ; t != nil && n < sendBatch && t.op.Kind == op.SendMsg && t.op.Events == f.out.head.op.Events; t = t.next {
+		for ; t != nil && n < sendBatch && isMessage(t) && t.op.Events == f.out.head.op.Events; t = t.next {
 			r.outgoing[n] = dgram.Msg{Hdr: *t.op.Msg()}
 			n++
 		}

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SetMsg gives a RecvMsg, RecvMsgInto or SendMsg its header. The operation keeps h, and what h points to, reachable.
+// SetMsg gives a RecvMsg, RecvMsgInto, SendMsg or SendMsgZC its header. The operation keeps h, and what h points to, reachable.
 //
 // The header travels in Buf, since every connection carries an Op and few are of these kinds.
 func (o *Op) SetMsg(h *unix.Msghdr) {

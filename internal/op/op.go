@@ -52,12 +52,15 @@ const (
 	// has a failure. Where the kernel cannot do it for this socket or for want of memory, the error says so
 	// (EOPNOTSUPP, EINVAL, ENOMEM, ENOBUFS) and a Send will do.
 	SendZC
+	// SendMsgZC is SendZC of what Msg points to, gathered, on a stream. As there a smaller count is not an error, and what
+	// Msg points to stays in use until the terminal completion.
+	SendMsgZC
 
 	kindCount
 )
 
 var kindNames = [kindCount]string{"nop", "accept", "connect", "recv", "recv-into", "send", "poll",
-	"read", "write", "readv", "writev", "fsync", "recvmsg", "recvmsg-into", "sendmsg", "send-zc"}
+	"read", "write", "readv", "writev", "fsync", "recvmsg", "recvmsg-into", "sendmsg", "send-zc", "sendmsg-zc"}
 
 func (k Kind) String() string {
 	if k < kindCount {

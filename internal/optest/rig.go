@@ -163,7 +163,7 @@ func (w *watched) Complete(o *op.Op, c *op.Completion) {
 	r.Equal(c.More, o.InFlight(), "More and InFlight disagree")
 	r.False(c.More && c.Errno != 0, "an error must be terminal: %v", c.Errno)
 	receives := w.Kind == op.Recv || w.Kind == op.RecvMsg
-	r.False(c.More && w.Kind != op.Accept && w.Kind != op.SendZC && !receives, "More on a %v", w.Kind)
+	r.False(c.More && w.Kind != op.Accept && w.Kind != op.SendZC && w.Kind != op.SendMsgZC && !receives, "More on a %v", w.Kind)
 	r.Equal(receives && c.Errno == 0 && c.Result > 0, c.Lease.Valid(), "lease")
 	w.inside = true
 	defer func() { w.inside = false }()

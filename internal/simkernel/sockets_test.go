@@ -223,7 +223,7 @@ func (sockets) Lacks(check string) string {
 	switch group {
 	case "file", "recvmsg", "recvmsg-into", "sendmsg":
 		return "the simulated kernel has TCP sockets only"
-	case "send-zc":
+	case "send-zc", "sendmsg-zc":
 		return "the simulated kernel copies what is sent"
 	}
 	switch check {

@@ -133,7 +133,7 @@ func (b *Backend) deliver(cqe *uring.CQE) int {
 	} else {
 		c.Errno = syscall.Errno(-cqe.Res)
 	}
-	if o.Kind == op.SendZC {
+	if o.Kind >= op.SendZC { // or SendMsgZC
 		return b.deliverZC(o, cqe)
 	}
 	if id, ok := cqe.Buffer(); ok {

@@ -26,6 +26,9 @@ func prepare(s *uring.SQE, o *op.Op) {
 		s.PrepSend(fd, o.Buf, unix.MSG_NOSIGNAL|unix.MSG_WAITALL)
 	case op.SendZC:
 		s.PrepSendZC(fd, o.Buf, unix.MSG_NOSIGNAL|unix.MSG_WAITALL, uring.SendZCReportUsage)
+	case op.SendMsgZC:
+		s.PrepSendMsgZC(fd, o.Msg(), unix.MSG_NOSIGNAL|unix.MSG_WAITALL)
+		s.IoPrio = uring.SendZCReportUsage
 	case op.Poll:
 		s.PrepPollAdd(fd, o.Events)
 	case op.RecvMsg:
@@ -42,4 +45,4 @@ func prepare(s *uring.SQE, o *op.Op) {
 }
 
 // known reports whether prepare knows k.
-func known(k op.Kind) bool { return k <= op.SendZC }
+func known(k op.Kind) bool { return k <= op.SendMsgZC }

@@ -17,7 +17,7 @@ type zeroCopy struct {
 	noReport bool // the kernel does not tell whether it copied (before 6.2)
 }
 
-// deliverZC is deliver for a SendZC.
+// deliverZC is deliver for a SendZC and a SendMsgZC.
 func (b *Backend) deliverZC(o *op.Op, cqe *uring.CQE) int {
 	z, c, ref := &b.zeroCopy, &b.completion, o.Ref()
 	switch {

@@ -90,7 +90,14 @@ func serveOuroCallbacks(s *protocol.Server) error {
 		}
 		echo = answerCallback(pool)
 	}
-	a, err := e.Serve(l, proactor.Handler{OnData: echo})
+	// A client that sends more than the queue of a connection holds before it reads must wait, as a blocking server has it wait.
+	a, err := e.Serve(l, proactor.Handler{OnData: echo, OnBacklog: func(c *proactor.Conn, long bool) {
+		if long {
+			c.PauseRead()
+		} else {
+			c.ResumeRead()
+		}
+	}})
 	if err != nil {
 		return err
 	}

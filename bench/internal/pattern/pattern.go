@@ -23,7 +23,7 @@ type Pattern struct {
 // All lists the patterns from the least to the most abstract.
 func All() []Pattern {
 	return []Pattern{
-		{Name: "reactor", About: "an epoll loop of one's own: readiness, then system calls", Serve: serveReactor,
+		{Name: "reactor", About: "readiness handlers on a loop, system calls of one's own (reactorfallback.Loop)", Serve: serveReactor,
 			Asks: "Do you bring descriptors that no library knows, or port a readiness loop?"},
 		{Name: "proactor", About: "completion callbacks with leased buffers", Serve: serveProactor,
 			Asks: "Is it high-concurrency I/O where every byte and every microsecond counts?"},

@@ -29,9 +29,9 @@ const (
 	lowUpTo, mediumUpTo  = 1.5, 3.0
 )
 
-func performanceWord(share, noise float64) string {
+func performanceWord(share, tolerance float64) string {
 	switch {
-	case share >= 1-max(noise, leastChange):
+	case share >= 1-tolerance:
 		return "highest"
 	case share >= highFrom:
 		return "high"
@@ -53,7 +53,8 @@ func complexityWord(multiple float64) string {
 
 func claimPart(d Document) string {
 	rows, resolution, _ := patternRows(d)
-	noise := resolution["serverCpuNsPerRequest"]
+	noise, known := resolution["serverCpuNsPerRequest"]
+	noise = max(noise, leastChange)
 	cheapest, shortest := math.Inf(1), math.MaxInt
 	byName := map[string]patternRow{}
 	for _, p := range rows {
@@ -72,10 +73,31 @@ func claimPart(d Document) string {
 		}
 		share, multiple := cheapest/p.cpu.Value.Median, float64(pattern.Lines(c.pattern))/float64(shortest)
 		perf, comp := performanceWord(share, noise), complexityWord(multiple)
-		out = append(out, []string{c.title, c.performance, fmt.Sprintf("%s (%.2f of the best)", perf, share), judge(c.performance, perf),
+		out = append(out, []string{c.title, c.performance, fmt.Sprintf("%s (%.2f of the best)", perf, share),
+			judgePerformance(c.performance, share, noise, known),
 			c.complexity, fmt.Sprintf("%s (%d lines)", comp, pattern.Lines(c.pattern)), judge(c.complexity, comp)})
 	}
 	return table(append(out, stealingRow(d)))
+}
+
+const undecided = "undecided: within the noise"
+
+// judgePerformance compares words. A share that the noise could move over the bound between the two decides nothing, and so does one
+// whose noise is not known.
+func judgePerformance(said string, share, noise float64, known bool) string {
+	if !known {
+		return "undecided: one round shows no noise"
+	}
+	verdict := judge(said, performanceWord(share, noise))
+	if said == "highest" {
+		return verdict // whose bound is the noise
+	}
+	for _, s := range []float64{share * (1 - noise), share * (1 + noise)} {
+		if judge(said, performanceWord(s, noise)) != verdict {
+			return undecided
+		}
+	}
+	return verdict
 }
 
 // judge compares words. Who is among the best is also high.
@@ -97,7 +119,11 @@ func stealingRow(d Document) []string {
 		if with == nil || without == nil {
 			continue
 		}
-		gain, noise := with.Median/without.Median, max(t.Resolution["requestsPerSecond"], leastChange)
+		noise, known := t.Resolution["requestsPerSecond"]
+		gain, noise := with.Median/without.Median, max(noise, leastChange)
+		if !known {
+			noise = math.Inf(1)
+		}
 		row[2] = fmt.Sprintf("%.2f times the requests/s of the same engine without, under skewed load (noise ±%.0f %%)", gain, 100*noise)
 		switch {
 		case gain > 1+noise:
@@ -105,7 +131,7 @@ func stealingRow(d Document) []string {
 		case gain < 1-noise:
 			row[3] = "refuted"
 		default:
-			row[3] = "undecided: within the noise"
+			row[3] = undecided
 		}
 		break
 	}

@@ -37,7 +37,7 @@ func errorOf(s *Spread) (float64, bool) {
 }
 
 // resolution is, per related metric, the larger of what the twin's median ratio differs from 1 by and of twice the standard
-// error of a median ratio, which is that of the median contestant.
+// error of a median ratio, which is that of the median contestant. One round has none, so nothing can be said of it.
 func resolution(cell suite.Cell, rows []Row) map[string]float64 {
 	at := slices.IndexFunc(rows, func(r Row) bool { return r.Contestant == contestant.Twin })
 	if at < 0 {
@@ -55,13 +55,14 @@ func resolution(cell suite.Cell, rows []Row) map[string]float64 {
 				errors = append(errors, e)
 			}
 		}
+		e := spreadOf(errors)
+		if e == nil {
+			continue // one round, or one contestant: nothing tells by how much it may be off
+		}
 		if out == nil {
 			out = map[string]float64{}
 		}
-		out[m.Key] = math.Abs(twin.Median - 1)
-		if e := spreadOf(errors); e != nil {
-			out[m.Key] = max(out[m.Key], sure*e.Median)
-		}
+		out[m.Key] = max(math.Abs(twin.Median-1), sure*e.Median)
 	}
 	return out
 }

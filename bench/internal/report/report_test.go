@@ -61,7 +61,9 @@ func TestResolutionIsWhatTwinsDifferBy(t *testing.T) {
 	want := 2 * math.Log(1.15/0.85) / 1.693 * math.Sqrt(math.Pi/2/3)
 	require.InDelta(t, want, tables[0].Resolution["serverCpuNsPerRequest"], 1e-9)
 	// The other way: steady, but at a distance.
-	tables = summarize(sampleOf("std", 0, 1000, 10000), sampleOf("std-again", 0, 1000, 12000))
+	steady := []suite.Sample{sampleOf("std", 0, 1000, 10000), sampleOf("std-again", 0, 1000, 12000)}
+	require.Nil(t, summarize(steady...)[0].Resolution, "of one round nothing is known")
+	tables = summarize(append(steady, sampleOf("std", 1, 1000, 10000), sampleOf("std-again", 1, 1000, 12000))...)
 	require.InDelta(t, 0.2, tables[0].Resolution["serverCpuNsPerRequest"], 1e-9)
 }
 
@@ -90,7 +92,7 @@ echo · 64 connections, 64 B · sep: server and load have a CPU each
   std        10.00 µs                       1000                      1.00 µs  2.00 µs                       0.00        –
   std-again  10.00 µs   1.00    1.00–1.00   1000   1.00    1.00–1.00  1.00 µs  2.00 µs   1.00  1.00–1.00     0.00        –
   gnet         123 µs  12.35  12.35–12.35  50000  50.00  50.00–50.00  1.00 µs  2.00 µs   1.00  1.00–1.00     0.00        –
-  noise: CPU/req ±0 %, req/s ±0 %, p99 ±0 %; smaller differences say nothing
+  noise: unknown, as one round shows none; no difference says anything
   the load generator was busy (share of its CPU), so throughput may be its limit: std 70 %, std-again 70 %, gnet 70 %
 `
 	require.Equal(t, want, b.String())
@@ -128,4 +130,16 @@ func TestJSONRoundTrip(t *testing.T) {
 	require.NoError(t, json.Unmarshal(b.Bytes(), &got))
 	require.Equal(t, d.Tables, got.Tables)
 	require.Equal(t, d.Samples, got.Samples)
+}
+
+// TestClaimsNeedMoreThanNoise: a share that the noise can move over a bound decides nothing.
+func TestClaimsNeedMoreThanNoise(t *testing.T) {
+	require.Equal(t, "confirmed", judgePerformance("medium", 0.7, 0.05, true))
+	require.Equal(t, "refuted", judgePerformance("high", 0.7, 0.05, true))
+	require.Equal(t, undecided, judgePerformance("high", 0.8, 0.1, true))
+	require.Equal(t, undecided, judgePerformance("medium", 0.8, 0.1, true))
+	require.Equal(t, "confirmed", judgePerformance("high", 1, 0.1, true), "high or highest: high is right")
+	require.Equal(t, "confirmed", judgePerformance("highest", 0.95, 0.1, true))
+	require.Equal(t, "refuted", judgePerformance("highest", 0.85, 0.1, true))
+	require.Contains(t, judgePerformance("high", 1, 0.05, false), "undecided")
 }

@@ -3,9 +3,11 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ouro-io/ouro/bench/internal/contestant"
 	"github.com/ouro-io/ouro/bench/internal/load"
 	"github.com/ouro-io/ouro/bench/internal/suite"
 	"github.com/ouro-io/ouro/bench/protocol"
@@ -201,6 +203,9 @@ func noise(t Table, metrics []Metric) string {
 		}
 	}
 	if parts == nil {
+		if slices.ContainsFunc(t.Rows, func(r Row) bool { return r.Contestant == contestant.Twin }) {
+			return "noise: unknown, as one round shows none; no difference says anything"
+		}
 		return ""
 	}
 	return "noise: " + strings.Join(parts, ", ") + "; smaller differences say nothing"

@@ -24,7 +24,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	a, err := e.Serve(l.(*net.TCPListener), proactor.Handler{OnData: echo})
+	a, err := e.Serve(l.(*net.TCPListener), proactor.Handler{OnData: echo, OnBacklog: backlog})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -32,8 +32,17 @@ func main() {
 	log.Fatal(a.Wait(context.Background()))
 }
 
-// echo sends back what arrived. Send does not wait: a peer that does not read fills the connection's queue, which is
-// bounded, and is dropped then.
+// backlog has a peer that does not read wait until it does: meanwhile nothing of it is read either.
+func backlog(c *proactor.Conn, long bool) {
+	if long {
+		c.PauseRead()
+	} else {
+		c.ResumeRead()
+	}
+}
+
+// echo sends back what arrived. Send does not wait; without backlog, a peer that does not read would fill the connection's
+// queue, which is bounded, and be dropped.
 func echo(c *proactor.Conn, data buffers.Lease) {
 	if err := c.Send(data); err != nil {
 		_ = c.Close()
