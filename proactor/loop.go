@@ -96,7 +96,7 @@ func (l *loop) removePacket(c *PacketConn) {
 func (l *loop) allPackets() []*PacketConn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Collect(maps.Keys(l.packets))
+	return slices.SortedFunc(maps.Keys(l.packets), func(a, b *PacketConn) int { return int(a.fd - b.fd) }) // so that a run can be repeated
 }
 
 // endpoints asks for the addresses of fd. Most connections of a server have one local address, and share its record.

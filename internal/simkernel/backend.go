@@ -76,11 +76,15 @@ func (b *Backend) Submit(o *op.Op) error {
 	}
 	switch o.Kind {
 	case op.Nop, op.Accept, op.Connect, op.Recv, op.RecvInto, op.Send, op.Poll,
-		op.Read, op.Write, op.Readv, op.Writev, op.Fsync:
+		op.Read, op.Write, op.Readv, op.Writev, op.Fsync,
+		op.RecvMsg, op.RecvMsgInto, op.SendMsg:
 	default:
 		return fmt.Errorf("simkernel: operation of kind %d (%v): %w", o.Kind, o.Kind, syscall.EINVAL)
 	}
 	r := &request{b: b, ref: b.table.Put(o), kind: o.Kind, fd: int(o.FD), buf: o.Buf, events: o.Events, off: o.Off}
+	if onMessages(o.Kind) {
+		r.msg = o.Msg()
+	}
 	b.fresh = append(b.fresh, r)
 	b.submitted.Add(1)
 	b.inFlight.Store(int64(b.table.Len()))

@@ -61,6 +61,8 @@ type Faults struct {
 	Refuse int
 	// Stale delivers a completion under the identity of an operation that has ended.
 	Stale int
+	// Lose has the network lose a datagram, Overtake has one go before others of its sender.
+	Lose, Overtake int
 	// Break breaks a backend for good.
 	Break int
 	// Stir ends a Poll although nothing has happened.

@@ -55,7 +55,18 @@ func (s *summary) add(o summary) {
 type results struct {
 	Sum       summary           // of TestSim
 	Files     summary           // of TestSimFiles
+	Datagrams summary           // of TestSimDatagrams
 	Mutations map[string]string // how each was found
+}
+
+func (r *results) of(k kind) *summary {
+	switch k {
+	case files:
+		return &r.Files
+	case datagrams:
+		return &r.Datagrams
+	}
+	return &r.Sum
 }
 
 // update changes the results in the file.

@@ -30,7 +30,8 @@ type world struct {
 	engine    *proactor.Engine
 	talks     map[uint16]*talk // by the peer's port
 	all       []*talk
-	files     *cabinet // in a world of files, else nil
+	files     *cabinet  // in a world of files, else nil
+	exchange  *exchange // in a world of datagrams, else nil
 	actors    int
 	accepting bool
 	forced    bool // the operator closes everything
@@ -42,8 +43,11 @@ type world struct {
 	unread    int // bound of the bytes that the engine may hold for a program that does not read
 	queued    int // Config.WriteQueue
 
+	unreadPackets int // unread in datagrams
+
 	mu      sync.Mutex
 	failure string
+	dead    bool // nothing can happen any more
 	keep    bool
 	trace   []string
 	began   time.Time
@@ -55,6 +59,8 @@ type kind string
 const (
 	sockets kind = "Sim"
 	files   kind = "SimFiles"
+
+	datagrams kind = "SimDatagrams"
 )
 
 // test is the name of the test that makes runs of the kind.
@@ -121,6 +127,11 @@ func (g *gated) Poll(wait time.Duration) (int, error) {
 	for _, t := range w.all {
 		t.bounded()
 	}
+	if w.exchange != nil {
+		for _, e := range w.exchange.ends {
+			e.bounded()
+		}
+	}
 	n, err := 0, error(nil)
 	if w.polls >= endlessPolls || w.stuck() {
 		err = errors.New("the run is given up")
@@ -154,10 +165,8 @@ func (w *world) hold(on bool) {
 func (w *world) stuck() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return strings.HasPrefix(w.failure, lost)
+	return w.dead
 }
-
-const lost = "nothing can happen any more"
 
 // idle is told that nothing can happen but by time, and not even that if unlimited.
 func (w *world) idle(unlimited bool) (again bool, at time.Time) {
@@ -167,11 +176,19 @@ func (w *world) idle(unlimited bool) (again bool, at time.Time) {
 			at = p.asleep
 		}
 	}
+	if x := w.exchange.next(); !x.IsZero() && (at.IsZero() || x.Before(at)) {
+		at = x
+	}
 	switch {
 	case w.finished():
 		w.command(finish)
+	case unlimited && at.IsZero() && w.exchange.rests():
+		return true, at
 	case unlimited && at.IsZero() && !w.stuck():
-		w.wrong("%s, but there is work left: %s", lost, w.waiting())
+		w.wrong("nothing can happen any more, but there is work left: %s", w.waiting())
+		w.mu.Lock()
+		w.dead = true
+		w.mu.Unlock()
 		w.backend.Wake()
 		return true, at
 	}
@@ -196,7 +213,7 @@ func (w *world) finished() bool {
 			return false
 		}
 	}
-	return w.files.finished()
+	return w.files.finished() && w.exchange.finished()
 }
 
 // waiting describes what has not ended.
@@ -208,7 +225,7 @@ func (w *world) waiting() string {
 				t.id, t.role, t.peer.closed, t.cSent, t.peer.total, t.cGot, t.started, t.over, t.running, t.sGot, t.sSent, t.sending))
 		}
 	}
-	return strings.Join(append(s, w.files.waiting()...), "; ")
+	return strings.Join(append(append(s, w.files.waiting()...), w.exchange.waiting()...), "; ")
 }
 
 // An operator shuts the engine down in the middle of everything. Where he closes everything at once he stops accepting
@@ -257,7 +274,7 @@ func (c clock) Sleep(d time.Duration) { time.Sleep(d) }
 // pick chooses one of the values; the first is the dullest.
 func pick[T any](t *tape, vs ...T) T { return vs[t.Choose(len(vs))] }
 
-func (w *world) faults() simkernel.Faults {
+func (w *world) faults(of kind) simkernel.Faults {
 	t := w.tape
 	if t.Choose(5) == 0 {
 		return simkernel.Faults{}
@@ -270,14 +287,17 @@ func (w *world) faults() simkernel.Faults {
 	f.Reset = pick(t, 0, 0, 0, 5)
 	f.Fail = pick(t, 0, 0, 0, 5)
 	f.Break = pick(t, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2)
+	if of == datagrams {
+		f.Lose, f.Overtake = pick(t, 0, 0, 50), pick(t, 0, 0, 50)
+	}
 	return f
 }
 
 // decide decides what the world is like.
-func (w *world) decide() (proactor.Config, simkernel.BackendConfig) {
+func (w *world) decide(of kind) (proactor.Config, simkernel.BackendConfig) {
 	t := w.tape
 	w.kernel = simkernel.New(simkernel.Config{
-		Chooser: t, Watch: true, Faults: w.faults(), Idle: w.idle, Told: w.settle,
+		Chooser: t, Watch: true, Faults: w.faults(of), Idle: w.idle, Told: w.settle,
 		Limit:      endlessSteps,
 		SendBuffer: pick(t, 4096, 64, 300, 1500), ReceiveBuffer: pick(t, 4096, 64, 300, 1500),
 	})
@@ -292,6 +312,11 @@ func (w *world) decide() (proactor.Config, simkernel.BackendConfig) {
 	// completion queue holds what the kernel has read already.
 	w.unread = 8*c.ReceiveQuota*max(pool.Size, 4096) + b.CQEntries*pool.Size
 	w.queued = cmp.Or(c.WriteQueue, 1<<20)
+	if of == datagrams {
+		c.Buffers.Size = pick(t, 512, 320, 1024) // 300 bytes stand before a datagram's
+		b.Buffers.Size = c.Buffers.Size
+		w.unreadPackets = 64*c.ReceiveQuota + b.CQEntries + 8
+	}
 	return c, b
 }
 
@@ -316,7 +341,7 @@ func (w *world) simulate(of kind, t *tape, keep bool) {
 		tape: t, keep: keep, began: time.Now(), talks: map[uint16]*talk{}, orders: make(chan order, 1), accepting: true,
 		counts: map[string]int{},
 	}
-	c, b := w.decide()
+	c, b := w.decide(of)
 	parts := op.Parts{
 		Clock: clock{time.Now()}, Rand: rand.NewPCG(1, 2), System: w.kernel,
 		Backend: func(int) (op.Backend, error) {
@@ -327,6 +352,9 @@ func (w *world) simulate(of kind, t *tape, keep bool) {
 			}
 			return w.backend, err
 		},
+	}
+	if of == datagrams {
+		parts.System = settledCalls{w.kernel, w}
 	}
 	proactor.Simulate(&c, parts)
 	var err error
@@ -342,6 +370,18 @@ func (w *world) simulate(of kind, t *tape, keep bool) {
 		w.hold(false)
 		w.afterwards()
 		w.files.close()
+		w.check()
+		return
+	}
+	if of == datagrams {
+		w.openExchange()
+		if t.rarely(4) {
+			w.kernel.Join(&operator{w: w, after: t.between(1, 300), o: pick(t, graceful, forced), stop: func() {}})
+		}
+		close(w.backend.gate)
+		w.shutdown(<-w.orders)
+		w.hold(false)
+		w.afterwards()
 		w.check()
 		return
 	}
@@ -400,6 +440,7 @@ func (w *world) check() {
 		t.verdict()
 	}
 	w.files.verdict()
+	w.exchange.verdict()
 	s := w.engine.Stats()
 	switch {
 	case s.Conns != 0:
