@@ -132,7 +132,7 @@ func (e *Engine) NewConn(fd int) (*Conn, error) {
 	if e.closing {
 		return nil, ErrShutdown
 	}
-	return newConn(e.assignNear(), fd), nil
+	return newConn(e.assignNear(), fd, true), nil
 }
 
 // Handle lets h serve c, which must not have been used for anything else.

@@ -106,7 +106,8 @@ func (l *loop) endpoints(fd int) (local *Addr, peer Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.local == nil || *l.local != own {
-		l.local = &own
+		l.local = new(Addr) // not &own, which every call would allocate
+		*l.local = own
 	}
 	return l.local, peer
 }
