@@ -40,12 +40,14 @@ type Conn struct {
 	loop *loop
 	mu   sync.Mutex
 
+	// What is small stands together: 8 bytes more, and the Go allocator takes its next larger size.
 	fd     int32
-	quota  int32 // of unread buffers; 0 the engine's
-	outMax int32 // of out.queued, in bytes; 0 the engine's
-	uses   int32 // direct system calls on fd that run without mu, and Write's turn
-	local  *Addr // shared by the connections of a loop that have the same
-	peer   Addr
+	outMax int32  // of out.queued, in bytes; 0 the engine's
+	uses   int32  // direct system calls on fd that run without mu, and Write's turn
+	fullIn uint32 // the turn in which the inbox came to hold the quota, 0 when it does not
+	zcFrom int32  // SetZeroCopy
+	shared int32  // sends without a copy that the kernel has not let go of
+	quota  uint16 // of unread buffers; 0 the engine's
 
 	wantRecv  bool
 	recvOn    bool
@@ -54,19 +56,16 @@ type Conn struct {
 	writing   bool // a Write has the turn; out is its
 	closed    bool
 	finished  bool
-	discarded bool // bytes arrived that nobody will read
-	halted    bool // by PauseRead
-	direct    bool // Read makes the system calls; recv is not used
-	opened    bool // OnOpen was called
-	told      bool // OnClose was called
-	shutWrite bool // by awaitShared
-	exposed   bool // somebody may have set SO_LINGER: he has had fd, or it came from outside
-	long      bool // much is queued; OnBacklog
-	toldLong  bool // what OnBacklog was told
+	discarded bool   // bytes arrived that nobody will read
+	halted    bool   // by PauseRead
+	direct    bool   // Read makes the system calls; recv is not used
+	shutWrite bool   // by awaitShared
+	exposed   bool   // somebody may have set SO_LINGER: he has had fd, or it came from outside
+	long      bool   // much is queued; OnBacklog
+	told      toldOf // belongs to RunTask
 
-	fullIn uint32 // the turn in which the inbox came to hold the quota, 0 when it does not
-	zcFrom int32  // SetZeroCopy
-	shared int32  // sends without a copy that the kernel has not let go of
+	local *Addr // shared by the connections of a loop that have the same
+	peer  Addr
 
 	recv     op.Op
 	inbox    leaseQueue

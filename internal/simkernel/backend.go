@@ -205,6 +205,10 @@ func (b *Backend) breaks(err error) {
 
 // rest waits while nothing can happen. It reports whether the Poll is over.
 func (b *Backend) rest(unlimited bool, end time.Time) bool {
+	if rest := b.k.cfg.Rest; rest != nil {
+		rest(b, unlimited, end)
+		return b.awoken() || !unlimited && !time.Now().Before(end)
+	}
 	var next time.Time // when something can happen although nobody wakes the worker
 	if idle := b.k.cfg.Idle; idle != nil {
 		again, at := idle(unlimited)
@@ -229,6 +233,14 @@ func (b *Backend) rest(unlimited bool, end time.Time) bool {
 	case <-t.C:
 		return over
 	}
+}
+
+// Can reports whether a Poll of b that waits has something to go on for: it was woken, or something can happen to its
+// operations.
+func (b *Backend) Can() bool {
+	b.lock()
+	defer b.k.mu.Unlock()
+	return len(b.wake)+len(b.cq)+len(b.overflow)+len(b.held) > 0 || slices.ContainsFunc(b.requests, (*request).can)
 }
 
 // happenings are how many things may happen between two looks at the completion queue.

@@ -57,6 +57,13 @@ func (k *Kernel) Join(a Agent) {
 	k.agents = append(k.agents, a)
 }
 
+// Tally counts n of what the user of the kernel has had happen; Injected tells of it too.
+func (k *Kernel) Tally(name string, n uint64) {
+	for ; n > 0; n-- {
+		k.tally.add(name)
+	}
+}
+
 // Injected tells how often each kind of fault was injected.
 func (k *Kernel) Injected() map[string]uint64 { return k.tally.all() }
 

@@ -240,6 +240,9 @@ func (e *end) stuck() string {
 		case "write":
 			return "a program waits in a write"
 		case "read":
+			if p.ctx != nil && p.ctx.Err() != nil {
+				return "a program waits in a read whose context has ended"
+			}
 			waits = true
 		case "":
 			if !p.over {

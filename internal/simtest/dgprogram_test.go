@@ -24,8 +24,9 @@ type program struct {
 	steps  int
 	reader bool
 	over   bool
-	drains bool   // it reads to the end
-	inside string // "read" or "write" while it is inside such a call, "asleep", or nothing
+	drains bool            // it reads to the end
+	inside string          // "read" or "write" while it is inside such a call, "asleep", or nothing
+	ctx    context.Context // of the last read
 
 	gate chan func()
 	idle bool
@@ -210,7 +211,7 @@ func (p *program) read(ctx context.Context, how int) bool {
 	var from netip.AddrPort
 	var err error
 	flags := -1
-	p.inside = "read"
+	p.inside, p.ctx = "read", ctx
 	switch {
 	case e.pc != nil && ctx == context.Background() && how%4 == 0:
 		p.readPacket(began)
@@ -315,7 +316,7 @@ func (p *program) readBatch(how int) bool {
 		}
 	}
 	began := time.Now()
-	p.inside = "read"
+	p.inside, p.ctx = "read", nil
 	n, err := e.conn.ReadBatch(ms, 0)
 	p.inside = ""
 	if err != nil {
@@ -442,7 +443,7 @@ func (p *program) readRaw(how int) bool {
 	var q proactor.Packet
 	var errno syscall.Errno
 	began := time.Now()
-	p.inside = "read"
+	p.inside, p.ctx = "read", nil
 	err := e.pc.ReadWith(func(fd int) bool {
 		h := unix.Msghdr{Name: &name[0], Namelen: uint32(len(name)), Iov: &unix.Iovec{Base: &b[0]}, Control: &control[0]}
 		h.Iov.SetLen(len(b))

@@ -56,6 +56,7 @@ type results struct {
 	Sum       summary           // of TestSim
 	Files     summary           // of TestSimFiles
 	Datagrams summary           // of TestSimDatagrams
+	Workers   summary           // of TestSimWorkers
 	Mutations map[string]string // how each was found
 }
 
@@ -65,6 +66,8 @@ func (r *results) of(k kind) *summary {
 		return &r.Files
 	case datagrams:
 		return &r.Datagrams
+	case workers:
+		return &r.Workers
 	}
 	return &r.Sum
 }

@@ -139,6 +139,9 @@ func (t *talk) readError(err error, began time.Time) bool {
 
 // onTime checks that a deadline ended an operation neither early nor late.
 func (t *talk) onTime(what string, at, began, now time.Time) {
+	if t.w.stage != nil && now.After(at) && !at.IsZero() {
+		return // somebody may have held the worker up
+	}
 	if why := onTime("a "+what, at, t.setAt, began, now); why != "" {
 		t.wrong("%s", why)
 	}
@@ -166,7 +169,7 @@ func onTime(what string, at, setAt, began, now time.Time) string {
 
 // beforeDeadline checks that an operation that succeeded was not one that a deadline should have ended.
 func (t *talk) beforeDeadline(what string, at, now time.Time) {
-	if !at.IsZero() && now.After(at) && now.After(t.setAt) {
+	if !at.IsZero() && now.After(at) && now.After(t.setAt) && t.w.stage == nil {
 		t.wrong("a %s goes on for %v behind its deadline", what, now.Sub(at))
 	}
 }
