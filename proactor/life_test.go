@@ -125,7 +125,7 @@ func TestCloseWaitAtTheEnd(t *testing.T) {
 }
 
 // neighbours are two connections of one worker, with their peers.
-func neighbours(t testing.TB, cfg Config) (e *Engine, c *Conn, peer net.Conn, other *Conn, otherPeer net.Conn) {
+func neighbours(t *testing.T, cfg Config) (e *Engine, c *Conn, peer net.Conn, other *Conn, otherPeer net.Conn) {
 	cfg.Workers = 1
 	e = newEngine(t, cfg)
 	c, peer = pair(t, e)
@@ -159,7 +159,7 @@ func TestCloseWaitInACallback(t *testing.T) {
 // waiting is not looked at: any signal to its thread ends it, as one from the runtime or a ring's pending task work does.
 func TestLingeringCloseHoldsNobodyUp(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
-		e, c, peer, other, otherPeer := neighbours(t, cfg)
+		_, c, peer, other, otherPeer := neighbours(t, cfg)
 		require.NoError(t, c.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
 		_, err := c.Write(make([]byte, 64<<20))
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the socket is full")
