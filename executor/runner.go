@@ -115,8 +115,8 @@ func (r *runner) backToLoop() bool {
 
 // loop runs turns until the worker stops or the runner is deposed.
 //
-// A turn: commands, what was injected (by others, or by a coroutine that yields), ready tasks up to the budget, timers,
-// poll. The poll waits only when nothing is ready, nothing was left and nothing can be stolen.
+// A turn: commands, what was injected (by others, or by a coroutine that yields), ready tasks up to the budget, the commands
+// that they sent, timers, poll. The poll waits only when nothing is ready, nothing was left and nothing can be stolen.
 func (r *runner) loop() {
 	w := r.w
 	for {
@@ -128,6 +128,9 @@ func (r *runner) loop() {
 		if !w.ready.empty() && !r.runTasks() {
 			unlistDeposed(r)
 			return
+		}
+		if !w.sent.empty() {
+			w.runCommands() // of the tasks: what they submit still leaves with this turn's system call
 		}
 		w.fireTimers()
 		if w.e.steals && w.overloaded.Load() && w.ready.empty() {

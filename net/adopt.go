@@ -118,6 +118,9 @@ func (c *stream) toEngine() error {
 		_ = pc.SetReadDeadline(r.readAt)
 		_ = pc.SetWriteDeadline(r.writeAt)
 		c.conn.Store(pc)
+	} else if next == stateRuntime { // it stays, with the deadlines that were noted meanwhile
+		_ = r.std.SetReadDeadline(r.readAt)
+		_ = r.std.SetWriteDeadline(r.writeAt)
 	}
 	r.state = next
 	close(r.moved)

@@ -114,9 +114,12 @@ func TestRawReadAhead(t *testing.T) {
 		defer c.Close()
 		defer peer.Close()
 		b := make([]byte, 3)
-		_, err := peer.Write([]byte("abcdef"))
+		_, err := peer.Write([]byte("abcdefghi"))
 		require.NoError(t, err)
-		_, err = io.ReadFull(c, b) // has the engine receive all of it
+		_, err = io.ReadFull(c, b) // the first Read takes just that from the socket
+		require.NoError(t, err)
+		require.Equal(t, "abc", string(b))
+		_, err = io.ReadFull(c, b) // the next has the engine receive all of it
 		require.NoError(t, err)
 		raw, err := c.SyscallConn()
 		require.NoError(t, err)
@@ -127,7 +130,7 @@ func TestRawReadAhead(t *testing.T) {
 		require.Equal(t, "raw-read", op.Op)
 		_, err = io.ReadFull(c, b)
 		require.NoError(t, err)
-		require.Equal(t, "def", string(b))
+		require.Equal(t, "ghi", string(b))
 		for range 3 {
 			_, err = peer.Write([]byte("ghi"))
 			require.NoError(t, err)

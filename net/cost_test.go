@@ -193,6 +193,40 @@ func TestAcceptedOptions(t *testing.T) {
 	})
 }
 
+// A Multipath TCP listener's connections have them as well, whichever kind the peer is, and where the kernel would not hand them on.
+func TestAcceptedOptionsMultipath(t *testing.T) {
+	lc := ListenConfig{KeepAliveConfig: KeepAliveConfig{Enable: true, Idle: 7e9, Interval: 8e9, Count: 3}}
+	lc.SetMultipathTCP(true)
+	want := acceptedOptions(t, func() (Listener, error) { return lc.std().Listen(t.Context(), "tcp", "127.0.0.1:0") }, nil)
+	require.Equal(t, [6]int{1, 1, 7, 8, 3, 1}, want)
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		s := forced(e, modeRuntime)
+		for _, bare := range []bool{false, true} {
+			listen := func() (Listener, error) {
+				l, err := s.ListenConfig(lc).Listen(t.Context(), "tcp", "127.0.0.1:0")
+				require.NoError(t, err)
+				tl := l.(*TCPListener)
+				raw, err := tl.std.SyscallConn()
+				require.NoError(t, err)
+				require.NoError(t, raw.Control(func(fd uintptr) {
+					protocol, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PROTOCOL)
+					require.NoError(t, err)
+					if protocol == unix.IPPROTO_MPTCP {
+						require.Equal(t, inheritsMultipath(), tl.keepAlive.preset)
+					}
+				}))
+				if bare {
+					tl.keepAlive.preset, tl.keepAlive.bare = false, true
+					return changedListener(t, func() (Listener, error) { return l, nil })
+				}
+				return l, nil
+			}
+			require.Equal(t, want, acceptedOptions(t, listen, nil), "Accept, %v", bare)
+			require.Equal(t, want, acceptedOptions(t, listen, s), "Serve, %v", bare)
+		}
+	})
+}
+
 // changedListener sets options of the listener that the standard library sets on accepted connections by itself.
 func changedListener(t *testing.T, listen func() (Listener, error)) (Listener, error) {
 	l, err := listen()
@@ -244,7 +278,9 @@ func acceptedOptions(t *testing.T, listen func() (Listener, error), s *Stack) (g
 		}
 		ended <- ErrClosed
 	}()
-	c, err := stdnet.Dial("tcp", l.Addr().String())
+	var d stdnet.Dialer
+	d.SetMultipathTCP(s == nil) // of the one kind and of the other
+	c, err := d.DialContext(t.Context(), "tcp", l.Addr().String())
 	require.NoError(t, err)
 	got = <-seen
 	c.Close()

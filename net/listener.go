@@ -143,7 +143,7 @@ type TCPListener struct {
 
 // wrapTCPListener makes a TCPListener. ka is what its connections are to have, and whether std sets that by itself.
 func (s *Stack) wrapTCPListener(tl *stdnet.TCPListener, ka keepAlive, network string) *TCPListener {
-	ka.preset = presetAccepted(tl, ka.KeepAliveConfig)
+	presetAccepted(tl, &ka)
 	l := &TCPListener{keepAlive: ka}
 	l.wrap(s, tl, network)
 	return l

@@ -39,7 +39,12 @@ func (s *Stack) ServeConfig(c ServeConfig) ServeConfig {
 func (s *serving) onEngine(ctx context.Context, l Listener) (error, bool) {
 	switch l := l.(type) {
 	case *TCPListener:
-		return s.socket(ctx, &l.socketListener, func(pc *proactor.Conn) Conn { return newEngineConn(pc, l.network) }), true
+		return s.socket(ctx, &l.socketListener, func(pc *proactor.Conn) Conn {
+			if l.keepAlive.bare {
+				_ = pc.Control(func(fd int) error { l.keepAlive.setOn(fd); return nil })
+			}
+			return newEngineConn(pc, l.network)
+		}), true
 	case *UnixListener:
 		return s.socket(ctx, &l.socketListener, func(pc *proactor.Conn) Conn {
 			return newEngineUnix(pc, l.network, l.Addr())

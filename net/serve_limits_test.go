@@ -311,7 +311,9 @@ func TestReceiveBuffers(t *testing.T) {
 				stay := make(chan bool)
 				go func() {
 					ended <- s.ServeConfig(ServeConfig{ReceiveBuffers: quota}).Serve(l, func(c Conn) {
-						_, _ = c.Read(make([]byte, 1)) // begins to receive
+						for range 2 { // the second begins to receive ahead
+							_, _ = c.Read(make([]byte, 1))
+						}
 						got <- c.(*TCPConn).conn.Load()
 						await(func() { <-stay })
 					})

@@ -22,6 +22,7 @@ type keepAlive struct {
 	KeepAliveConfig      // Enable is false where nothing is to be set
 	byStd           bool // the standard library's Accept sets it
 	preset          bool // the listener has it, and its connections inherit it
+	bare            bool // its connections inherit nothing that one could rely on, TCP_NODELAY included
 }
 
 // each reports whether Accept has to set it on a connection. exposed: somebody else may have set the listener's options.
@@ -36,22 +37,44 @@ func (lc *ListenConfig) keepAlive() keepAlive {
 }
 
 // presetAccepted sets on the listener what the standard library sets on every accepted connection: Linux has accepted
-// sockets inherit these options, so that no system call per connection is needed for them. It reports whether the
-// keep-alive settings are sure to be inherited; of Multipath TCP we do not know on which kernels they are.
-func presetAccepted(l *stdnet.TCPListener, cfg KeepAliveConfig) (preset bool) {
+// sockets inherit these options, so that no system call per connection is needed for them. TCP's do; of Multipath TCP
+// inheritsMultipath says. It notes in ka what came of it.
+func presetAccepted(l *stdnet.TCPListener, ka *keepAlive) {
 	raw, err := l.SyscallConn()
 	if err != nil {
-		return false
+		return
 	}
 	_ = raw.Control(func(s uintptr) {
 		fd := int(s)
-		_ = setOption(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-		if cfg.Enable && setKeepAliveConfig(fd, cfg) == nil {
-			protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
-			preset = err == nil && protocol == unix.IPPROTO_TCP
+		err := setOption(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		if ka.Enable && err == nil {
+			err = setKeepAliveConfig(fd, ka.KeepAliveConfig)
+		}
+		if err == nil && inheritsOptions(fd) {
+			ka.preset = ka.Enable
+		} else {
+			ka.bare = true
 		}
 	})
-	return preset
+}
+
+// inheritsOptions reports whether connections accepted from fd are sure to have its options.
+func inheritsOptions(fd int) bool {
+	switch protocol, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); protocol {
+	case unix.IPPROTO_TCP:
+		return true
+	case unix.IPPROTO_MPTCP:
+		return inheritsMultipath()
+	}
+	return false
+}
+
+// setOn sets on a connection what it has not inherited. Errors are ignored, as in the standard library.
+func (k keepAlive) setOn(fd int) {
+	_ = setOption(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if k.Enable {
+		_ = setKeepAliveConfig(fd, k.KeepAliveConfig)
+	}
 }
 
 func setOption(fd, level, name, value int) error {

@@ -223,8 +223,8 @@ func (c *stream) address(local bool) Addr {
 	return *a
 }
 
-// tcpAddr converts an address; zones are named as the standard library does, by their interface. Address and interface
-// value are one allocation.
+// tcpAddr converts an address; zones are named as the standard library does, by their interface. Address, its bytes and
+// the interface value are one allocation.
 func tcpAddr(a proactor.Addr) *Addr {
 	ap := a.AddrPort()
 	if !ap.IsValid() {
@@ -233,8 +233,16 @@ func tcpAddr(a proactor.Addr) *Addr {
 	var both struct {
 		tcp  TCPAddr
 		addr Addr
+		ip   [16]byte
 	}
-	both.tcp = TCPAddr{IP: ap.Addr().AsSlice(), Port: int(ap.Port())}
+	if ip := ap.Addr(); ip.Is4() {
+		*(*[4]byte)(both.ip[:]) = ip.As4()
+		both.tcp.IP = both.ip[:4:4]
+	} else {
+		both.ip = ip.As16()
+		both.tcp.IP = both.ip[:]
+	}
+	both.tcp.Port = int(ap.Port())
 	if z := a.Zone(); z != 0 {
 		both.tcp.Zone = strconv.FormatUint(uint64(z), 10)
 		if ifi, err := stdnet.InterfaceByIndex(int(z)); err == nil {

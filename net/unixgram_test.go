@@ -4,6 +4,7 @@ package net
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	stdnet "net"
 	"os"
@@ -176,7 +177,7 @@ func TestUnixgramCoroutines(t *testing.T) {
 // TestIPConnCoroutine: a coroutine that waits for a raw packet does not hold its worker.
 func TestIPConnCoroutine(t *testing.T) {
 	probe, err := stdnet.ListenIP("ip4:253", &IPAddr{IP: stdnet.IPv4(127, 0, 0, 1)})
-	if os.IsPermission(err) {
+	if errors.Is(err, os.ErrPermission) {
 		t.Skip("raw sockets need CAP_NET_RAW: ", err)
 	}
 	require.NoError(t, err)

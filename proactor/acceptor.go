@@ -24,7 +24,9 @@ type Acceptor struct {
 	loop *loop
 	each func(*Conn)
 
-	calling bool // each is; the worker's
+	calling bool   // each is; the worker's
+	lingers bool   // connections inherit SO_LINGER; the worker's
+	asked   uint32 // the turn in which that was looked at; the worker's
 
 	mu     sync.Mutex
 	fd     int
@@ -245,10 +247,21 @@ func (a *Acceptor) Complete(o *op.Op, r *op.Completion) {
 	case drop:
 		a.loop.engine.system.Close(fd, true)
 	default:
+		c := newConn(a.loop.engine.assign(), fd, a.mayLinger())
 		a.calling = true
-		a.each(newConn(a.loop.engine.assign(), fd))
+		a.each(c)
 		a.calling = false
 	}
+}
+
+// mayLinger reports whether accepted sockets may have inherited an SO_LINGER with a time from the listener. One look per turn
+// does for all that are accepted in it, and spares each the look at its close.
+func (a *Acceptor) mayLinger() bool {
+	if !a.lingers && a.asked != a.loop.turn {
+		a.asked = a.loop.turn
+		a.lingers = a.loop.engine.system.Lingers(a.fd)
+	}
+	return a.lingers
 }
 
 // failed decides what an error of accept means.

@@ -40,12 +40,14 @@ type Conn struct {
 	loop *loop
 	mu   sync.Mutex
 
+	// What is small stands together: 8 bytes more, and the Go allocator takes its next larger size.
 	fd     int32
-	quota  int32 // of unread buffers; 0 the engine's
-	outMax int32 // of out.queued, in bytes; 0 the engine's
-	uses   int32 // direct system calls on fd that run without mu, and Write's turn
-	local  *Addr // shared by the connections of a loop that have the same
-	peer   Addr
+	outMax int32  // of out.queued, in bytes; 0 the engine's
+	uses   int32  // direct system calls on fd that run without mu, and Write's turn
+	fullIn uint32 // the turn in which the inbox came to hold the quota, 0 when it does not
+	zcFrom int32  // SetZeroCopy
+	shared int32  // sends without a copy that the kernel has not let go of
+	quota  uint16 // of unread buffers; 0 the engine's
 
 	wantRecv  bool
 	recvOn    bool
@@ -54,18 +56,16 @@ type Conn struct {
 	writing   bool // a Write has the turn; out is its
 	closed    bool
 	finished  bool
-	discarded bool // bytes arrived that nobody will read
-	halted    bool // by PauseRead
-	direct    bool // Read makes the system calls; recv is not used
-	opened    bool // OnOpen was called
-	told      bool // OnClose was called
-	shutWrite bool // by awaitShared
-	long      bool // much is queued; OnBacklog
-	toldLong  bool // what OnBacklog was told
+	discarded bool   // bytes arrived that nobody will read
+	halted    bool   // by PauseRead
+	direct    bool   // Read makes the system calls; recv is not used
+	shutWrite bool   // by awaitShared
+	exposed   bool   // somebody may have set SO_LINGER: he has had fd, or it came from outside
+	long      bool   // much is queued; OnBacklog
+	told      toldOf // belongs to RunTask
 
-	fullIn uint32 // the turn in which the inbox came to hold the quota, 0 when it does not
-	zcFrom int32  // SetZeroCopy
-	shared int32  // sends without a copy that the kernel has not let go of
+	local *Addr // shared by the connections of a loop that have the same
+	peer  Addr
 
 	recv     op.Op
 	inbox    leaseQueue
@@ -115,9 +115,9 @@ func (c *Conn) ended() *ends {
 // rescueBytes is how much one receive takes when the loop's buffers are all in use.
 const rescueBytes = 4 << 10
 
-// newConn binds fd, which must be non-blocking, to l. The engine owns fd from here on.
-func newConn(l *loop, fd int) *Conn {
-	c := &Conn{loop: l, fd: int32(fd)}
+// newConn binds fd, which must be non-blocking, to l. The engine owns fd from here on. exposed is the Conn's field.
+func newConn(l *loop, fd int, exposed bool) *Conn {
+	c := &Conn{loop: l, fd: int32(fd), exposed: exposed}
 	c.local, c.peer = l.endpoints(fd)
 	c.recv.Done, c.recv.FD = c, c.fd
 	c.ctl.Init(c)
@@ -149,6 +149,7 @@ func (c *Conn) Control(f func(fd int) error) error {
 		return ErrClosed
 	}
 	c.uses++
+	c.exposed = true
 	c.mu.Unlock()
 	err := f(int(c.fd))
 	c.release()
@@ -275,10 +276,18 @@ func (c *Conn) CloseWait() error {
 		c.mu.Unlock()
 		return ErrClosed
 	}
-	w := new(executor.Waiter)
-	w.PrepareNear(c.loop.w)
-	c.waits().closer = w
+	var w *executor.Waiter
+	if c.exposed { // finish may have a goroutine close it
+		w = c.awaitClose()
+	}
 	c.shut()
+	if w == nil {
+		if c.finished {
+			c.mu.Unlock()
+			return nil
+		}
+		w = c.awaitClose()
+	}
 	late := c.outPending() || c.shared > 0
 	busy := !c.finished
 	c.mu.Unlock()
@@ -289,6 +298,14 @@ func (c *Conn) CloseWait() error {
 	}
 	w.Wait()
 	return nil
+}
+
+// awaitClose prepares to wait for closeFD. mu is held.
+func (c *Conn) awaitClose() *executor.Waiter {
+	w := new(executor.Waiter)
+	w.PrepareNear(c.loop.w)
+	c.waits().closer = w
+	return w
 }
 
 // shut marks c closed, and finishes it when nothing is in flight. mu is held.
@@ -340,7 +357,7 @@ func (c *Conn) finish() {
 		c.wait.timer.Stop()
 		c.wait.write.Wake() // its kick may find the worker gone by now, as nothing here keeps that any more
 	}
-	if !c.discarded && c.loop.engine.system.Lingers(int(c.fd)) {
+	if c.exposed && !c.discarded && c.loop.engine.system.Lingers(int(c.fd)) {
 		go c.closeFD() // it may wait for as long as the user has set, and the worker must not
 		return
 	}

@@ -2,15 +2,18 @@
 
 package proactor
 
+import "math"
+
 // What one connection may hold, where it is not what the engine's Config says for all.
 
 // SetLimits bounds, for this connection, the buffers of unread bytes (Config.ReceiveQuota) and the bytes that Send keeps
-// (Config.WriteQueue). 0 or less leaves a bound as it is; the new ones count from the next byte on.
+// (Config.WriteQueue). 0 or less leaves a bound as it is; the new ones count from the next byte on. More than 65,535
+// buffers count as 65,535, which is more than a worker has.
 func (c *Conn) SetLimits(receiveBuffers, writeQueueBytes int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if receiveBuffers > 0 {
-		c.quota = int32(min(receiveBuffers, 1<<30))
+		c.quota = uint16(min(receiveBuffers, math.MaxUint16))
 	}
 	if writeQueueBytes > 0 {
 		c.outMax = int32(min(writeQueueBytes, 1<<30))

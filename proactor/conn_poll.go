@@ -197,11 +197,7 @@ func (c *Conn) readDirect(ctx context.Context, p []byte) (n int, err error) {
 
 // recvNow makes one receive. 0 and nil mean that there was nothing. mu is held, and released meanwhile.
 func (c *Conn) recvNow(p []byte) (int, error) {
-	c.uses++
-	c.mu.Unlock()
-	n, errno := c.loop.engine.system.Recv(int(c.fd), p)
-	c.mu.Lock()
-	c.uses--
+	n, errno := c.recvDirect(p)
 	switch {
 	case again(errno):
 		c.polls.dry = true
@@ -213,7 +209,6 @@ func (c *Conn) recvNow(p []byte) (int, error) {
 	}
 	// Where it was less than asked for there is probably no more; and if there is, a poll finds it at once.
 	c.polls.dry = n < len(p)
-	c.received += uint64(n)
 	c.wait.unbroken += n
 	return n, nil
 }
@@ -262,6 +257,7 @@ func (c *Conn) ReadWith(f func(fd int) bool) error {
 // call runs f with the descriptor. mu is held, and released meanwhile.
 func (c *Conn) call(f func(fd int) bool) (done bool) {
 	c.uses++
+	c.exposed = true
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()

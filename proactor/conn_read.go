@@ -5,7 +5,9 @@ package proactor
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
+	"syscall"
 
 	"github.com/ouro-io/ouro/buffers"
 )
@@ -22,6 +24,12 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // read is Read. ctx may be nil. mu is held on entry and not on return.
 func (c *Conn) read(ctx context.Context, p []byte) (int, error) {
+	if c.received == 0 && !c.wantRecv {
+		if n, err := c.readFirst(p); n > 0 || err != nil {
+			c.mu.Unlock()
+			return n, err
+		}
+	}
 	for {
 		err := c.awaitData(ctx)
 		if err == errDirect {
@@ -53,6 +61,42 @@ func (c *Conn) read(ctx context.Context, p []byte) (int, error) {
 		c.kick()
 	}
 	return n, nil
+}
+
+// readFirst tries a system call where nothing is received ahead yet: most clients speak first, so that their bytes are there when
+// the handler begins, and a connection of one request needs no receive, no buffer and no wait for it. 0 and nil mean that there
+// was nothing, or somebody else reads: the receive ahead is next. mu is held, and released meanwhile.
+//
+//go:noinline
+func (c *Conn) readFirst(p []byte) (n int, err error) {
+	if done, _ := c.readable(); done || c.recvOn || c.halted || c.wait != nil && c.wait.reading {
+		return 0, nil
+	}
+	c.waits().reading = true // the turn
+	n, errno := c.recvDirect(p)
+	switch {
+	case again(errno):
+	case errno != 0:
+		err = callError("read", errno)
+	case n == 0:
+		err = io.EOF
+	}
+	if n >= c.loop.engine.bulk.size {
+		c.scored(n) // nothing is in flight that would need a kick
+	}
+	c.giveReadTurn()
+	return n, err
+}
+
+// recvDirect makes one receive that does not wait. mu is held, and released meanwhile; the caller has the read turn.
+func (c *Conn) recvDirect(p []byte) (int, syscall.Errno) {
+	c.uses++
+	c.mu.Unlock()
+	n, errno := c.loop.engine.system.Recv(int(c.fd), p)
+	c.mu.Lock()
+	c.uses--
+	c.received += uint64(n)
+	return n, errno
 }
 
 // takeFront copies from the oldest lease of the inbox what fits. done is that lease if nothing is left of it, for the

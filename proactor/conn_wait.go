@@ -39,10 +39,16 @@ func again(errno syscall.Errno) bool { return errno == syscall.EAGAIN || errno =
 // waits returns the blocking state, made at first use. mu is held.
 func (c *Conn) waits() *waits {
 	if c.wait == nil {
-		c.wait = &waits{conn: c}
-		c.wait.timer.Init(c.loop.w, c.wait)
+		c.setWaits(new(waits))
 	}
 	return c.wait
+}
+
+// setWaits makes w, which is zero, c's blocking state. mu is held.
+func (c *Conn) setWaits(w *waits) {
+	w.conn = c
+	w.timer.Init(c.loop.w, w)
+	c.wait = w
 }
 
 // wakeAll wakes all but who waits for sendDone. mu is held.

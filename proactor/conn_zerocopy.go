@@ -78,11 +78,18 @@ func (c *Conn) WriteLease(l buffers.Lease) error {
 	shares := c.sharesMemory(l.Len())
 	c.mu.Unlock()
 	if shares {
-		return c.writeShared(newZeroCopyLease(l), l.Bytes(), l.Len())
+		return c.writeLeaseShared(l)
 	}
 	_, err := c.Write(l.Bytes())
 	l.Release()
 	return err
+}
+
+// writeLeaseShared is a function of its own so that its needs are not on the stack of every idle handler.
+//
+//go:noinline
+func (c *Conn) writeLeaseShared(l buffers.Lease) error {
+	return c.writeShared(newZeroCopyLease(l), l.Bytes(), l.Len())
 }
 
 // sharesMemory reports whether a lease of n bytes goes without a copy. mu is held.

@@ -27,7 +27,8 @@ type Engine struct {
 	quota      int
 	writeQueue int
 	bulk       bulk
-	direct     bool // system is the kernel, so that system calls may be made past it
+	datagrams  op.Datagrams
+	direct     bool // system is the kernel, so that what is pooled may outlive the engine
 	log        func(string)
 	fixed      *buffers.Pool // nil when Config.FixedBytes is negative
 	turn       atomic.Uint32 // of assign
@@ -74,6 +75,9 @@ func start(c Config, make func(int) (op.Backend, error), info Info) (*Engine, er
 		acceptors: map[*Acceptor]struct{}{},
 	}
 	_, e.direct = c.system.(*kernel)
+	if e.datagrams, _ = c.system.(op.Datagrams); e.datagrams == nil {
+		e.datagrams = &kernel{}
+	}
 	e.ex, err = executor.New(executor.Config{
 		Workers: c.Workers, Clock: c.clock, Rand: c.rand, TaskBudget: c.TaskBudget,
 		StallAfter: c.StallAfter, DemoteAfter: c.DemoteAfter, NoSteal: c.NoSteal,
@@ -128,7 +132,7 @@ func (e *Engine) NewConn(fd int) (*Conn, error) {
 	if e.closing {
 		return nil, ErrShutdown
 	}
-	return newConn(e.assignNear(), fd), nil
+	return newConn(e.assignNear(), fd, true), nil
 }
 
 // Handle lets h serve c, which must not have been used for anything else.

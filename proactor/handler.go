@@ -40,6 +40,15 @@ func (c *Conn) handle(h *Handler) {
 	c.kick()
 }
 
+// toldOf is what the callbacks have been told of.
+type toldOf uint8
+
+const (
+	toldOpen  toldOf = 1 << iota // OnOpen was called
+	toldClose                    // OnClose was called
+	toldLong                     // what OnBacklog was called with last
+)
+
 // RunTask calls the callbacks for whatever has happened since it last ran.
 func (c *Conn) RunTask(*executor.Worker, *executor.Task) {
 	ok := false
@@ -48,8 +57,8 @@ func (c *Conn) RunTask(*executor.Worker, *executor.Task) {
 			_ = c.Close() // the callback panicked, or ended its goroutine
 		}
 	}()
-	if !c.opened {
-		c.opened = true
+	if c.told&toldOpen == 0 {
+		c.told |= toldOpen
 		if c.h.OnOpen != nil {
 			c.h.OnOpen(c)
 		}
@@ -61,11 +70,11 @@ func (c *Conn) RunTask(*executor.Worker, *executor.Task) {
 			continue
 		}
 		if backlog {
-			c.h.OnBacklog(c, c.toldLong)
+			c.h.OnBacklog(c, c.told&toldLong != 0)
 			continue
 		}
-		if err != nil && !c.told {
-			c.told = true
+		if err != nil && c.told&toldClose == 0 {
+			c.told |= toldClose
 			if c.h.OnClose != nil {
 				c.h.OnClose(c, err)
 			}
@@ -79,8 +88,8 @@ func (c *Conn) RunTask(*executor.Worker, *executor.Task) {
 // nextEvent takes the oldest lease from the inbox, tells that the backlog's state has changed, or how the connection ended.
 func (c *Conn) nextEvent() (l buffers.Lease, backlog bool, err error) {
 	c.mu.Lock()
-	if c.long != c.toldLong && !c.told {
-		c.toldLong = c.long
+	if c.long != (c.told&toldLong != 0) && c.told&toldClose == 0 {
+		c.told ^= toldLong
 		c.mu.Unlock()
 		return buffers.Lease{}, true, nil
 	}

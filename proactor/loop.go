@@ -96,7 +96,7 @@ func (l *loop) removePacket(c *PacketConn) {
 func (l *loop) allPackets() []*PacketConn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Collect(maps.Keys(l.packets))
+	return slices.SortedFunc(maps.Keys(l.packets), func(a, b *PacketConn) int { return int(a.fd - b.fd) }) // so that a run can be repeated
 }
 
 // endpoints asks for the addresses of fd. Most connections of a server have one local address, and share its record.
@@ -106,7 +106,8 @@ func (l *loop) endpoints(fd int) (local *Addr, peer Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.local == nil || *l.local != own {
-		l.local = &own
+		l.local = new(Addr) // not &own, which every call would allocate
+		*l.local = own
 	}
 	return l.local, peer
 }

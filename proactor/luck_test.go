@@ -35,6 +35,8 @@ func TestStatsRescued(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, text, string(got[:n]))
 		}
+		echo(holder, holderPeer, "the first Read needs no buffer")
+		echo(other, otherPeer, "the first Read needs no buffer")
 		echo(holder, holderPeer, "there is a buffer")
 		require.Zero(t, e.Stats().Rescued)
 

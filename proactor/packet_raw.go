@@ -63,6 +63,9 @@ func (c *PacketConn) reconcilePolls() {
 		return
 	}
 	err := errors.Join(r.in.reconcile(c.loop.backend, c.closed), r.out.reconcile(c.loop.backend, c.closed))
+	if c.polled() {
+		c.fence.need(c.loop)
+	}
 	if err != nil {
 		c.broken = err
 		c.wakeReaders()
@@ -115,7 +118,7 @@ func (c *PacketConn) recvDirect() bool {
 	h.SetIovlen(1)
 	c.uses++
 	c.mu.Unlock()
-	n, errno := dgram.RecvOne(int(c.fd), &h, unix.MSG_DONTWAIT)
+	n, errno := c.loop.engine.datagrams.RecvMsg(int(c.fd), &h)
 	c.mu.Lock()
 	c.uses--
 	c.finish()
@@ -203,7 +206,7 @@ func (c *PacketConn) waitReadable() {
 	c.mu.Unlock()
 	c.kickRaw()
 	w.Wait()
-	packetWaiters.Put(w)
+	c.giveBack(w)
 	c.mu.Lock()
 	c.waking = false
 }

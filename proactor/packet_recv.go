@@ -153,6 +153,14 @@ func (c *PacketConn) wakeReaders() {
 
 var packetWaiters = sync.Pool{New: func() any { return new(executor.Waiter) }}
 
+// giveBack gives w, on which nobody waits any more, to the pool. A simulation keeps nothing for the next: what a Waiter
+// parks on is its own.
+func (c *PacketConn) giveBack(w *executor.Waiter) {
+	if c.loop.engine.direct {
+		packetWaiters.Put(w)
+	}
+}
+
 // awaitPacket waits until the inbox holds something, or returns why it will not. ctx may be nil. mu is held on entry and
 // on return.
 func (c *PacketConn) awaitPacket(ctx context.Context) error {
@@ -182,7 +190,7 @@ func (c *PacketConn) awaitPacket(ctx context.Context) error {
 			c.loop.w.Command(&c.ctl)
 		}
 		w.Wait()
-		packetWaiters.Put(w)
+		c.giveBack(w)
 		c.mu.Lock()
 		c.waking = false
 	}

@@ -95,6 +95,9 @@ func takeBatch(c *PacketConn, msgs []dgram.Msg, waits bool) *sendBatch {
 }
 
 func (b *sendBatch) free() {
+	if !b.conn.loop.engine.direct {
+		return // as PacketConn.giveBack
+	}
 	clear(b.sends)
 	b.conn, b.msgs, b.err, b.ctx = nil, nil, nil, nil
 	b.expired, b.cancelled, b.waits = false, false, false
@@ -183,7 +186,8 @@ func (s *packetSend) Complete(o *op.Op, r *op.Completion) {
 	c := b.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r.Errno != 0 && o.Again(r) && !c.ends(b) {
+	again := r.Errno != 0 && o.Again(r)
+	if again && !c.ends(b) {
 		if err := c.loop.backend.Submit(o); err == nil {
 			return
 		}
@@ -192,12 +196,13 @@ func (s *packetSend) Complete(o *op.Op, r *op.Completion) {
 		return
 	}
 	b.pending--
+	stopped := again || r.Errno == syscall.ECANCELED // EINTR too may be how it ends
 	switch {
 	case r.Errno == 0:
 		b.msgs[s.index].N = uint32(r.Result)
-	case r.Errno == syscall.ECANCELED && c.closed:
+	case stopped && c.closed:
 		b.fail(s.index, ErrClosed)
-	case r.Errno == syscall.ECANCELED && b.expired:
+	case stopped && b.expired:
 		b.fail(s.index, os.ErrDeadlineExceeded)
 	default:
 		b.fail(s.index, callError("sendmsg", r.Errno))
@@ -271,14 +276,14 @@ func (c *PacketConn) writeMsgs(ctx context.Context, ms []dgram.Msg) (int, error)
 			c.mu.Unlock()
 			return 0, nil
 		}
-		if !c.loop.engine.direct || len(ms) == 1 && c.batchable() {
+		if len(ms) == 1 && c.batchable() {
 			c.mu.Unlock()
 			n, err := c.writeThrough(ctx, ms[done:])
 			return done + n, err
 		}
 		c.uses++
 		c.mu.Unlock()
-		n, errno := dgram.Send(int(c.fd), ms[done:], 0)
+		n, errno := c.loop.engine.datagrams.SendMsgs(int(c.fd), ms[done:])
 		c.mu.Lock()
 		c.uses--
 		c.finish()

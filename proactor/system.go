@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ouro-io/ouro/internal/dgram"
 	"github.com/ouro-io/ouro/internal/op"
 )
 
@@ -27,6 +28,11 @@ func (*kernel) Send(fd int, p []byte) (int, syscall.Errno) {
 func (*kernel) Recv(fd int, p []byte) (int, syscall.Errno) {
 	return transfer(sysRecvfrom, fd, p, unix.MSG_DONTWAIT)
 }
+
+// SendMsgs and RecvMsg make it an op.Datagrams.
+func (*kernel) SendMsgs(fd int, ms []dgram.Msg) (int, syscall.Errno) { return dgram.Send(fd, ms, 0) }
+
+func (*kernel) RecvMsg(fd int, h *unix.Msghdr) (int, syscall.Errno) { return dgram.RecvOne(fd, h, 0) }
 
 func (*kernel) Shutdown(fd, how int) syscall.Errno { return errnoOf(unix.Shutdown(fd, how)) }
 

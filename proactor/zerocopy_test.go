@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -72,7 +73,9 @@ func TestSendZeroCopy(t *testing.T) {
 		eventually(t, "the leases' return", func() bool { return e.Stats().Leases.Out == 0 })
 		if cfg.Backend == IOUring {
 			require.GreaterOrEqual(t, e.Stats().ZeroCopySends, uint64(40))
-			require.GreaterOrEqual(t, e.Stats().Backend.Fixed, uint64(40))
+			if s := e.Stats().Backend; s.FixedRefused == 0 || os.Geteuid() == 0 { // else RLIMIT_MEMLOCK allows no more
+				require.GreaterOrEqual(t, s.Fixed, uint64(40))
+			}
 		} else {
 			require.Zero(t, e.Stats().ZeroCopySends)
 		}

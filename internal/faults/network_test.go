@@ -95,13 +95,15 @@ func networkServer() error {
 		return err
 	}
 	fmt.Fprintln(in, r.relay.Addr(), r.echo.Addr())
-	report, _ := io.ReadAll(out)
-	os.Stdout.Write(report)
+	report, _ := bufio.NewReader(out).ReadString('\n')
+	fmt.Print(report)
+	// The client stays until then: with it goes its network, and whatever is still on the way, be it the end of a connection.
+	if report != "" && !gone(r) {
+		return fmt.Errorf("connections are left: %+v", r.engine.Stats())
+	}
+	_ = in.Close()
 	if err := client.Wait(); err != nil {
 		return fmt.Errorf("client: %w", err)
-	}
-	if !gone(r) {
-		return fmt.Errorf("connections are left: %+v", r.engine.Stats())
 	}
 	return r.stop()
 }
@@ -114,7 +116,8 @@ func unavailable(err error) bool {
 // networkClient exchanges through what it is told on standard input.
 func networkClient() error {
 	var relay, echo string
-	if _, err := fmt.Fscan(bufio.NewReader(os.Stdin), &relay, &echo); err != nil {
+	in := bufio.NewReader(os.Stdin)
+	if _, err := fmt.Fscan(in, &relay, &echo); err != nil {
 		return err
 	}
 	if err := configure("right", rightAddress); err != nil {
@@ -145,6 +148,7 @@ func networkClient() error {
 	}
 	if all == nil {
 		fmt.Println("exchanged", clients*size)
+		_, _ = io.Copy(io.Discard, in) // the server has seen the ends
 	}
 	return all
 }

@@ -61,7 +61,7 @@ func TestPeerIsKilled(t *testing.T) {
 
 // gone waits until only the listeners are left.
 func gone(r *rig) bool {
-	for end := time.Now().Add(hangs); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(hangs / 2); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if s := r.engine.Stats(); s.Conns <= 2 && s.Executor.Coroutines == 0 {
 			return true
 		}

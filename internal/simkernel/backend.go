@@ -76,11 +76,15 @@ func (b *Backend) Submit(o *op.Op) error {
 	}
 	switch o.Kind {
 	case op.Nop, op.Accept, op.Connect, op.Recv, op.RecvInto, op.Send, op.Poll,
-		op.Read, op.Write, op.Readv, op.Writev, op.Fsync:
+		op.Read, op.Write, op.Readv, op.Writev, op.Fsync,
+		op.RecvMsg, op.RecvMsgInto, op.SendMsg:
 	default:
 		return fmt.Errorf("simkernel: operation of kind %d (%v): %w", o.Kind, o.Kind, syscall.EINVAL)
 	}
 	r := &request{b: b, ref: b.table.Put(o), kind: o.Kind, fd: int(o.FD), buf: o.Buf, events: o.Events, off: o.Off}
+	if onMessages(o.Kind) {
+		r.msg = o.Msg()
+	}
 	b.fresh = append(b.fresh, r)
 	b.submitted.Add(1)
 	b.inFlight.Store(int64(b.table.Len()))
@@ -201,6 +205,10 @@ func (b *Backend) breaks(err error) {
 
 // rest waits while nothing can happen. It reports whether the Poll is over.
 func (b *Backend) rest(unlimited bool, end time.Time) bool {
+	if rest := b.k.cfg.Rest; rest != nil {
+		rest(b, unlimited, end)
+		return b.awoken() || !unlimited && !time.Now().Before(end)
+	}
 	var next time.Time // when something can happen although nobody wakes the worker
 	if idle := b.k.cfg.Idle; idle != nil {
 		again, at := idle(unlimited)
@@ -225,6 +233,14 @@ func (b *Backend) rest(unlimited bool, end time.Time) bool {
 	case <-t.C:
 		return over
 	}
+}
+
+// Can reports whether a Poll of b that waits has something to go on for: it was woken, or something can happen to its
+// operations.
+func (b *Backend) Can() bool {
+	b.lock()
+	defer b.k.mu.Unlock()
+	return len(b.wake)+len(b.cq)+len(b.overflow)+len(b.held) > 0 || slices.ContainsFunc(b.requests, (*request).can)
 }
 
 // happenings are how many things may happen between two looks at the completion queue.

@@ -12,7 +12,8 @@ import (
 
 // A file is what descriptors refer to. Duplicates share it, and an operation in flight holds it open.
 type file struct {
-	socket   *socket // nil: something that is no socket
+	socket   *socket // nil: something that is no socket of a stream
+	gram     *gram   // nil: something that is no socket for datagrams
 	disk     *disk   // nil: something that is no disk file
 	nonblock bool
 	refs     int
@@ -22,8 +23,14 @@ type file struct {
 }
 
 func (f *file) drop() {
-	if f.refs--; f.refs == 0 && f.socket != nil {
+	if f.refs--; f.refs > 0 {
+		return
+	}
+	switch {
+	case f.socket != nil:
 		f.socket.release()
+	case f.gram != nil:
+		f.gram.release()
 	}
 }
 
@@ -47,7 +54,7 @@ func (k *Kernel) uninstall(fd int) {
 	f := k.files[fd]
 	delete(k.files, fd)
 	k.lowest = min(k.lowest, fd)
-	if f.fds--; f.fds == 0 && f.lags > 0 && f.socket != nil && f.socket.state == listening {
+	if f.fds--; f.fds == 0 && f.lags > 0 && (f.gram != nil || f.socket != nil && f.socket.state == listening) {
 		k.violate("the address of descriptor %d is in use although it was closed: an operation that has ended holds it", fd)
 	}
 	f.drop()
@@ -193,6 +200,12 @@ func (k *Kernel) Duplicate(fd, flags int) (int, syscall.Errno) {
 func (k *Kernel) Name(fd int, peer bool) op.Endpoint {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if f := k.files[fd]; f != nil && f.gram != nil {
+		if peer {
+			return f.gram.remote
+		}
+		return f.gram.local
+	}
 	s, errno := k.socketOf(fd)
 	switch {
 	case errno != 0:

@@ -39,6 +39,10 @@ type Config struct {
 	// Idle, if set, is called where a Poll would wait, by the goroutine that polls, without locks. Poll looks again at
 	// what can happen when it reports true, and at the time that it returns, if any.
 	Idle func(unlimited bool) (again bool, at time.Time)
+	// Rest, if set, is called where a Poll of b would wait until end, or without limit, by the goroutine that polls, without
+	// locks, and instead of Idle. Poll looks again when it returns, and ends when b was woken or end is over. With it
+	// several backends can be polled by turns.
+	Rest func(b *Backend, unlimited bool, end time.Time)
 	// Told, if set, is called after each completion that was delivered, by the goroutine that polls, without locks.
 	Told func()
 }
@@ -61,6 +65,8 @@ type Faults struct {
 	Refuse int
 	// Stale delivers a completion under the identity of an operation that has ended.
 	Stale int
+	// Lose has the network lose a datagram, Overtake has one go before others of its sender.
+	Lose, Overtake int
 	// Break breaks a backend for good.
 	Break int
 	// Stir ends a Poll although nothing has happened.

@@ -59,7 +59,7 @@ func (b *Backend) tell(e cqe) int {
 	if e.buf >= 0 {
 		c.Lease = b.lease(uint16(e.buf), int(e.res))
 	}
-	if c.Errno == syscall.ENOBUFS && o.Kind == op.Recv {
+	if c.Errno == syscall.ENOBUFS && (o.Kind == op.Recv || o.Kind == op.RecvMsg) {
 		b.outOfBuffers(&c)
 	}
 	if !c.More {
@@ -115,7 +115,7 @@ func (b *Backend) haunt() {
 	}
 	e := cqe{ref: ref, buf: -1, more: b.k.choose(2) == 1}
 	switch ref.Kind() {
-	case op.Recv:
+	case op.Recv, op.RecvMsg:
 		_, id, ok := b.buffer()
 		if !ok {
 			return
@@ -127,7 +127,7 @@ func (b *Backend) haunt() {
 			return
 		}
 		e.res = int32(fd)
-	case op.Send, op.RecvInto:
+	case op.Send, op.RecvInto, op.SendMsg, op.RecvMsgInto:
 		e.res = 1
 	}
 	b.cq = append(b.cq, e)

@@ -63,23 +63,28 @@ func (h Handle) State() DiskState {
 	return DiskState{h.d.content, h.d.writes, h.d.durable, h.d.disturbed}
 }
 
-func (k *Kernel) diskOf(fd int) (*disk, syscall.Errno) {
+// onDiskFile makes a system call on the disk file fd.
+func (k *Kernel) onDiskFile(fd int, call func(*disk) (int64, syscall.Errno)) (int64, syscall.Errno) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	f := k.files[fd]
 	if f == nil || f.disk == nil {
 		k.violate("a system call on descriptor %d, which is no open disk file", fd)
-		return nil, syscall.EBADF
+		return 0, syscall.EBADF
 	}
-	return f.disk, 0
+	return call(f.disk)
 }
 
 // Do implements op.Disk.
 func (k *Kernel) Do(kind op.Kind, fd int, p []byte, off int64, nowait bool) (int, syscall.Errno) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	d, errno := k.diskOf(fd)
-	if errno != 0 {
-		return 0, errno
-	}
+	n, errno := k.onDiskFile(fd, func(d *disk) (int64, syscall.Errno) {
+		n, errno := k.do(d, kind, p, off, nowait)
+		return int64(n), errno
+	})
+	return int(n), errno
+}
+
+func (k *Kernel) do(d *disk, kind op.Kind, p []byte, off int64, nowait bool) (int, syscall.Errno) {
 	if nowait {
 		switch k.choose(8) {
 		case 0, 1, 2, 3, 4: // the dullest is to go to the disk
@@ -98,23 +103,20 @@ func (k *Kernel) Do(kind op.Kind, fd int, p []byte, off int64, nowait bool) (int
 
 // Seek implements op.Disk.
 func (k *Kernel) Seek(fd int, off int64, whence int) (int64, syscall.Errno) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	d, errno := k.diskOf(fd)
-	if errno != 0 {
-		return 0, errno
-	}
-	switch whence {
-	case unix.SEEK_CUR:
-		off += d.pos
-	case unix.SEEK_END:
-		off += int64(len(d.content))
-	}
-	if off < 0 {
-		return 0, syscall.EINVAL
-	}
-	d.pos = off
-	return off, 0
+	return k.onDiskFile(fd, func(d *disk) (int64, syscall.Errno) {
+		at := off
+		switch whence {
+		case unix.SEEK_CUR:
+			at += d.pos
+		case unix.SEEK_END:
+			at += int64(len(d.content))
+		}
+		if at < 0 {
+			return 0, syscall.EINVAL
+		}
+		d.pos = at
+		return at, 0
+	})
 }
 
 // Shut implements op.Disk.

@@ -27,6 +27,8 @@ type Kernel struct {
 	lowest     int           // no descriptor below it is free
 	sockets    []*socket     // those that bytes may flow from, in the order of their creation
 	listeners  map[uint16]*socket
+	grams      []*gram // those that datagrams may come from, in the order of their creation
+	ports      map[uint16]*gram
 	lastPort   uint16
 	lastID     int
 	agents     []Agent
@@ -53,6 +55,13 @@ func (k *Kernel) Join(a Agent) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.agents = append(k.agents, a)
+}
+
+// Tally counts n of what the user of the kernel has had happen; Injected tells of it too.
+func (k *Kernel) Tally(name string, n uint64) {
+	for ; n > 0; n-- {
+		k.tally.add(name)
+	}
 }
 
 // Injected tells how often each kind of fault was injected.
@@ -103,6 +112,7 @@ func (k *Kernel) amount(most int) int {
 // An action is something that can happen now; one of its fields is set.
 type action struct {
 	flow    *socket
+	send    *gram
 	request *request
 	agent   Agent
 	letGo   *Backend
@@ -136,6 +146,11 @@ func (k *Kernel) act(b *Backend, agents bool) bool {
 			as = append(as, action{flow: s})
 		}
 	}
+	for _, s := range k.grams {
+		if len(s.out) > 0 && !k.frozen {
+			as = append(as, action{send: s})
+		}
+	}
 	if b != nil {
 		for _, r := range b.requests {
 			if r.can() {
@@ -158,6 +173,8 @@ func (k *Kernel) act(b *Backend, agents bool) bool {
 		switch a := as[k.choose(len(as))]; {
 		case a.flow != nil:
 			a.flow.flow()
+		case a.send != nil:
+			a.send.flow()
 		case a.request != nil:
 			b.advance(a.request)
 		case a.letGo != nil:

@@ -23,7 +23,8 @@ type request struct {
 	buf       []byte
 	events    uint32
 	off       int64
-	memory    [][]byte // of a transfer of a disk file
+	msg       *unix.Msghdr
+	memory    [][]byte // of a transfer of a disk file, and of a message
 	lent      [][]byte // what it held, as long as it is the kernel's and watched
 	done      int      // bytes that a send has moved
 	cancelled bool     // a cancel is on its way
@@ -60,8 +61,12 @@ func (b *Backend) start() {
 				f.inFlight++
 			}
 		}
-		if r.file != nil && r.file.disk != nil && b.k.cfg.Watch {
+		switch {
+		case r.file == nil || !b.k.cfg.Watch:
+		case r.file.disk != nil:
 			r.lend()
+		case r.file.gram != nil && r.msg != nil:
+			r.lendMessage()
 		}
 		b.requests = append(b.requests, r)
 	}
@@ -83,7 +88,10 @@ func (r *request) can() bool { return r.cancelled || r.ready() }
 
 // ready reports whether r can complete by itself.
 func (r *request) ready() bool {
-	if r.file == nil || r.file.socket == nil {
+	switch {
+	case r.file != nil && r.file.gram != nil:
+		return r.readyOn(r.file.gram)
+	case r.file == nil || r.file.socket == nil:
 		return true
 	}
 	s := r.file.socket
@@ -115,6 +123,8 @@ func (b *Backend) advance(r *request) {
 		r.finish(-int32(syscall.EBADF))
 	case r.file.disk != nil && onDisk(r.kind):
 		b.onDisk(r)
+	case r.file.gram != nil:
+		b.onGram(r)
 	case r.file.socket == nil:
 		r.finish(-int32(syscall.ENOTSOCK))
 	case r.cancelled && !r.escapes():
@@ -158,6 +168,10 @@ var failures = map[op.Kind][]syscall.Errno{
 	op.Write:    {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG},
 	op.Writev:   {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG},
 	op.Fsync:    {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT},
+
+	op.RecvMsg:     {syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.ENOMEM},
+	op.RecvMsgInto: {syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.ENOMEM},
+	op.SendMsg:     {syscall.EPERM, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENOBUFS, syscall.ENOMEM},
 }
 
 // onDisk reports whether operations of the kind are for disk files.

@@ -219,13 +219,17 @@ func (x *canceller) Step() {
 
 // context is one that ends soon, or never.
 func (c *clerk) context() (context.Context, func()) {
-	t := c.f.w.tape
-	if !t.rarely(3) {
+	if !c.f.w.tape.rarely(3) {
 		return context.Background(), func() {}
 	}
+	return c.f.w.context()
+}
+
+// context is one that ends soon, unless it is told that it need not.
+func (w *world) context() (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	x := &canceller{after: t.between(1, 6), cancel: cancel}
-	c.f.w.kernel.Join(x)
+	x := &canceller{after: w.tape.between(1, 6), cancel: cancel}
+	w.kernel.Join(x)
 	return ctx, func() { x.over = true }
 }
 

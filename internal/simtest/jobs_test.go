@@ -55,7 +55,21 @@ func (s *summary) add(o summary) {
 type results struct {
 	Sum       summary           // of TestSim
 	Files     summary           // of TestSimFiles
+	Datagrams summary           // of TestSimDatagrams
+	Workers   summary           // of TestSimWorkers
 	Mutations map[string]string // how each was found
+}
+
+func (r *results) of(k kind) *summary {
+	switch k {
+	case files:
+		return &r.Files
+	case datagrams:
+		return &r.Datagrams
+	case workers:
+		return &r.Workers
+	}
+	return &r.Sum
 }
 
 // update changes the results in the file.

@@ -25,6 +25,24 @@ var (
 // root is the module's, seen from this folder.
 const root = "../.."
 
+// allMutations are those of each kind of run.
+func allMutations() []mutation {
+	return slices.Concat(mutations, fileMutations, gramMutations, workerMutations)
+}
+
+// kind is that of the runs that must find m.
+func (m mutation) kind() kind {
+	switch {
+	case slices.Contains(fileMutations, m):
+		return files
+	case slices.Contains(gramMutations, m):
+		return datagrams
+	case slices.Contains(workerMutations, m):
+		return workers
+	}
+	return sockets
+}
+
 // mutated is the file of m with the bug in it.
 func (m mutation) mutated(t *testing.T) (path string, src []byte) {
 	path, err := filepath.Abs(filepath.Join(root, m.file))
@@ -38,7 +56,7 @@ func (m mutation) mutated(t *testing.T) (path string, src []byte) {
 // TestMutationsFit: each still says what it replaces, once, and what comes out is Go.
 func TestMutationsFit(t *testing.T) {
 	names := map[string]bool{}
-	for _, m := range slices.Concat(fileMutations, mutations) {
+	for _, m := range allMutations() {
 		require.False(t, names[m.name], "%s: twice", m.name)
 		names[m.name] = true
 		_, src := m.mutated(t)
@@ -56,7 +74,7 @@ func TestMutations(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("needs the go command: ", err)
 	}
-	for _, m := range slices.Concat(fileMutations, mutations) {
+	for _, m := range allMutations() {
 		if *mutateFlag != "all" && !strings.Contains(m.name, *mutateFlag) {
 			continue
 		}
@@ -85,12 +103,10 @@ func (m mutation) hunt(t *testing.T) string {
 	build := exec.Command("go", "test", "-vet=off", "-overlay", filepath.Join(dir, "overlay.json"), "-c", "-o", binary, ".")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	of := sockets
-	if slices.Contains(fileMutations, m) {
-		of = files
-	}
+	of := m.kind()
 	run := exec.Command(binary, "-test.run="+of.test(), "-test.timeout=5m", "-sim.shrink=false",
-		fmt.Sprint("-sim.seeds=", *budgetFlag), fmt.Sprint("-sim.files=", *budgetFlag))
+		fmt.Sprint("-sim.seeds=", *budgetFlag), fmt.Sprint("-sim.files=", *budgetFlag), fmt.Sprint("-sim.datagrams=", *budgetFlag),
+		fmt.Sprint("-sim.workers=", *budgetFlag))
 	out, err = run.CombinedOutput()
 	if err == nil {
 		return ""

@@ -28,7 +28,7 @@ func TestReliability(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join("testdata", "results.json"))
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(b, &r))
-	for _, m := range slices.Concat(mutations, fileMutations) {
+	for _, m := range allMutations() {
 		require.Contains(t, r.Mutations, m.name, "run it: -sim.mutate=all -sim.table=testdata/results.json")
 	}
 	path := filepath.Join(root, "docs", "reliability.md")
@@ -49,17 +49,20 @@ func TestReliability(t *testing.T) {
 // markdown is the simulation's part.
 func (r *results) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%d runs of sockets and %d of files, each of its own seed, without a failure. What was injected into them:\n\n",
-		r.Sum.Runs, r.Files.Runs)
-	b.WriteString("| fault | times | with files |\n|---|---:|---:|\n")
+	fmt.Fprintf(&b, "\n%d runs of streams, %d of files, %d of datagrams and %d of two workers, each of its own seed, without a failure. "+
+		"What was injected into them:\n\n", r.Sum.Runs, r.Files.Runs, r.Datagrams.Runs, r.Workers.Runs)
+	b.WriteString("| fault | streams | files | datagrams | two workers |\n|---|---:|---:|---:|---:|\n")
 	names := maps.Clone(r.Sum.Injected)
-	maps.Copy(names, r.Files.Injected)
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		fmt.Fprintf(&b, "| %s | %d | %d |\n", name, r.Sum.Injected[name], r.Files.Injected[name])
+	for _, s := range []summary{r.Files, r.Datagrams, r.Workers} {
+		maps.Copy(names, s.Injected)
 	}
-	fmt.Fprintf(&b, "\n%d bugs were put back on purpose, and all were found. The first seed that shows each:\n\n", len(mutations)+len(fileMutations))
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", name,
+			r.Sum.Injected[name], r.Files.Injected[name], r.Datagrams.Injected[name], r.Workers.Injected[name])
+	}
+	fmt.Fprintf(&b, "\n%d bugs were put back on purpose, and all were found. The first seed that shows each:\n\n", len(allMutations()))
 	b.WriteString("| bug | seed | what the run shows |\n|---|---:|---|\n")
-	for _, m := range slices.Concat(mutations, fileMutations) {
+	for _, m := range allMutations() {
 		seed, why, _ := strings.Cut(strings.TrimPrefix(r.Mutations[m.name], "seed "), " fails: ")
 		if len(why) > 100 {
 			why = why[:100] + " …"

@@ -22,7 +22,11 @@ func (w *world) serve(noGoroutines bool) (stop func()) {
 	} else {
 		port, stop = w.serveEngine()
 	}
-	for n := t.between(1, 5); n > 0; n-- {
+	most := 5
+	if w.stage != nil {
+		most = 12
+	}
+	for n := t.between(1, most); n > 0; n-- {
 		x := &talk{w: w, id: len(w.all), role: role(t.Choose(int(roles)))}
 		if overNet && (x.role == roleCallbacks || x.role == roleGoroutine) {
 			x.role = roleChaos

@@ -57,6 +57,7 @@ func (t *talk) echo(c stream) {
 			t.readError(err, began)
 			return
 		}
+		t.w.strain()
 		if t.write(c, b[:n]) {
 			return
 		}
@@ -168,6 +169,7 @@ const deeds = 14
 // any does one thing to c; how decides the details. It returns true when nothing more can be done.
 func (t *talk) any(c stream, deed, how int) bool {
 	t.note("deed %d, %d", deed, how)
+	t.w.strain()
 	switch deed {
 	case 0, 1:
 		b := make([]byte, 1+how%600)

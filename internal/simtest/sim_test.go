@@ -13,13 +13,15 @@ import (
 )
 
 var (
-	seedsFlag     = flag.Int("sim.seeds", 500, "how many seeds TestSim runs")
-	fileSeedsFlag = flag.Int("sim.files", 250, "how many seeds TestSimFiles runs")
-	firstFlag     = flag.Uint64("sim.first", 0, "the first of them")
-	seedFlag      = flag.Int64("sim.seed", -1, "run this seed only, in this process, and print its trace")
-	tapeFlag      = flag.String("sim.tape", "", "run the tape in this file only, in this process, and print its trace")
-	shrinkFlag    = flag.Bool("sim.shrink", true, "make a tape that fails smaller")
-	tableFlag     = flag.String("sim.table", "", "add what TestSim has run and injected to this file, as JSON")
+	seedsFlag       = flag.Int("sim.seeds", 500, "how many seeds TestSim runs")
+	fileSeedsFlag   = flag.Int("sim.files", 250, "how many seeds TestSimFiles runs")
+	gramSeedsFlag   = flag.Int("sim.datagrams", 250, "how many seeds TestSimDatagrams runs")
+	workerSeedsFlag = flag.Int("sim.workers", 250, "how many seeds TestSimWorkers runs")
+	firstFlag       = flag.Uint64("sim.first", 0, "the first of them")
+	seedFlag        = flag.Int64("sim.seed", -1, "run this seed only, in this process, and print its trace")
+	tapeFlag        = flag.String("sim.tape", "", "run the tape in this file only, in this process, and print its trace")
+	shrinkFlag      = flag.Bool("sim.shrink", true, "make a tape that fails smaller")
+	tableFlag       = flag.String("sim.table", "", "add what TestSim has run and injected to this file, as JSON")
 )
 
 // inBubble runs one world in a bubble. What it leaves behind, goroutines that wait for ever, makes the bubble panic.
@@ -42,6 +44,12 @@ func TestSim(t *testing.T) { simulate(t, sockets, *seedsFlag) }
 
 // TestSimFiles is TestSim with programs that use files. There are fewer runs if not told otherwise.
 func TestSimFiles(t *testing.T) { simulate(t, files, *fileSeedsFlag) }
+
+// TestSimDatagrams is TestSim with programs that use datagram sockets.
+func TestSimDatagrams(t *testing.T) { simulate(t, datagrams, *gramSeedsFlag) }
+
+// TestSimWorkers is TestSim with two workers, which act by turns.
+func TestSimWorkers(t *testing.T) { simulate(t, workers, *workerSeedsFlag) }
 
 func simulate(t *testing.T, of kind, seeds int) {
 	switch {
@@ -79,11 +87,7 @@ func simulate(t *testing.T, of kind, seeds int) {
 	require.Equal(t, seeds, sum.Runs)
 	if *tableFlag != "" {
 		require.NoError(t, update(*tableFlag, func(r *results) {
-			if of == files {
-				r.Files.add(sum)
-			} else {
-				r.Sum.add(sum)
-			}
+			r.of(of).add(sum)
 		}))
 	}
 }
@@ -98,15 +102,25 @@ func show(t *testing.T, of kind, tp *tape) {
 	}
 }
 
+var replays = flag.Uint64("sim.replays", 350, "runs of TestReplay")
+
 // TestReplay: a run is a function of its tape, to the last choice.
 func TestReplay(t *testing.T) {
-	for i := range uint64(250) {
+	for i := range *replays {
 		seed, of := i, sockets
-		if i >= 200 {
+		switch {
+		case i >= 300:
+			seed, of = i-300, workers
+		case i >= 250:
+			seed, of = i-250, datagrams
+		case i >= 200:
 			seed, of = i-200, files
 		}
 		first := inBubble(t, of, seeded(seed), true)
-		if of == files && first.actors > 0 {
+		if of == workers && first.operated {
+			continue // the shutdown's goroutine wakes both workers
+		}
+		if of != sockets && first.actors > 0 {
 			continue // a goroutine that a command wakes may get the worker to poll once more, or not
 		}
 		again := inBubble(t, of, recorded(first.tape.log), true)

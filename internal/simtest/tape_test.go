@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"sync/atomic"
 )
 
 // A tape is where a run takes its decisions from: first from what was recorded, then from dice if there are any, else
@@ -12,9 +13,9 @@ import (
 type tape struct {
 	in   []uint32
 	dice *rand.Rand
-	log  []uint32 // what was chosen
-	file *os.File // which is also written to here
-	held bool     // it chooses 0 and notes nothing
+	log  []uint32    // what was chosen
+	file *os.File    // which is also written to here
+	held atomic.Bool // it chooses 0 and notes nothing
 }
 
 // endless is the number of choices after which a run only does what is dull, so that it ends.
@@ -27,7 +28,7 @@ func recorded(in []uint32) *tape { return &tape{in: in} }
 // Choose implements simkernel.Chooser.
 func (t *tape) Choose(n int) int {
 	v := 0
-	if t.held {
+	if t.held.Load() {
 		return v
 	}
 	switch i := len(t.log); {

@@ -26,11 +26,14 @@ import (
 type world struct {
 	tape      *tape
 	kernel    *simkernel.Kernel
-	backend   *gated
+	gate      chan struct{} // closed when the world is set up
+	backends  []*gated
+	stage     *stage // where there are two workers, else nil
 	engine    *proactor.Engine
 	talks     map[uint16]*talk // by the peer's port
 	all       []*talk
-	files     *cabinet // in a world of files, else nil
+	files     *cabinet  // in a world of files, else nil
+	exchange  *exchange // in a world of datagrams, else nil
 	actors    int
 	accepting bool
 	forced    bool // the operator closes everything
@@ -42,8 +45,12 @@ type world struct {
 	unread    int // bound of the bytes that the engine may hold for a program that does not read
 	queued    int // Config.WriteQueue
 
+	unreadPackets int  // unread in datagrams
+	operated      bool // the operator has shut down in the middle
+
 	mu      sync.Mutex
 	failure string
+	dead    bool // nothing can happen any more
 	keep    bool
 	trace   []string
 	began   time.Time
@@ -55,6 +62,9 @@ type kind string
 const (
 	sockets kind = "Sim"
 	files   kind = "SimFiles"
+
+	datagrams kind = "SimDatagrams"
+	workers   kind = "SimWorkers"
 )
 
 // test is the name of the test that makes runs of the kind.
@@ -93,7 +103,15 @@ func (w *world) tally(what string) { w.counts[what]++ }
 type gated struct {
 	op.Backend
 	w    *world
-	gate chan struct{}
+	seat *seat // nil where there is no stage
+}
+
+// Wake also tells the stage.
+func (g *gated) Wake() {
+	g.Backend.Wake()
+	if g.seat != nil {
+		g.w.stage.wake()
+	}
 }
 
 // reactor is one that keeps records by descriptor, as the epoll backend does and the ring does not.
@@ -109,8 +127,11 @@ const endlessSteps = 1_000_000
 const endlessPolls = 50_000
 
 func (g *gated) Poll(wait time.Duration) (int, error) {
-	<-g.gate
 	w := g.w
+	<-w.gate
+	if g.seat != nil {
+		w.stage.leave(g.seat)
+	}
 	synctest.Wait()
 	if w.ending && w.engine.Stats().Conns == 0 {
 		w.hold(true)
@@ -120,6 +141,11 @@ func (g *gated) Poll(wait time.Duration) (int, error) {
 	}
 	for _, t := range w.all {
 		t.bounded()
+	}
+	if w.exchange != nil {
+		for _, e := range w.exchange.ends {
+			e.bounded()
+		}
 	}
 	n, err := 0, error(nil)
 	if w.polls >= endlessPolls || w.stuck() {
@@ -141,23 +167,27 @@ func (g *gated) Poll(wait time.Duration) (int, error) {
 // Close is the end of the worker.
 func (g *gated) Close() error {
 	g.w.hold(true)
-	return g.Backend.Close()
+	err := g.Backend.Close()
+	if g.seat != nil {
+		w := g.w
+		g.seat.gone = true
+		w.stage.left <- g.seat
+	}
+	return err
 }
 
 // hold stops the world while the worker and the shutdown, on the main goroutine, end together and in no fixed order:
 // nothing may be decided then.
 func (w *world) hold(on bool) {
-	w.tape.held = on
+	w.tape.held.Store(on)
 	w.kernel.Freeze(on)
 }
 
 func (w *world) stuck() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return strings.HasPrefix(w.failure, lost)
+	return w.dead
 }
-
-const lost = "nothing can happen any more"
 
 // idle is told that nothing can happen but by time, and not even that if unlimited.
 func (w *world) idle(unlimited bool) (again bool, at time.Time) {
@@ -167,12 +197,20 @@ func (w *world) idle(unlimited bool) (again bool, at time.Time) {
 			at = p.asleep
 		}
 	}
+	if x := w.exchange.next(); !x.IsZero() && (at.IsZero() || x.Before(at)) {
+		at = x
+	}
 	switch {
 	case w.finished():
 		w.command(finish)
+	case unlimited && at.IsZero() && w.exchange.rests():
+		return true, at
 	case unlimited && at.IsZero() && !w.stuck():
-		w.wrong("%s, but there is work left: %s", lost, w.waiting())
-		w.backend.Wake()
+		w.wrong("nothing can happen any more, but there is work left: %s", w.waiting())
+		w.mu.Lock()
+		w.dead = true
+		w.mu.Unlock()
+		w.backends[0].Wake()
 		return true, at
 	}
 	return false, at
@@ -196,7 +234,7 @@ func (w *world) finished() bool {
 			return false
 		}
 	}
-	return w.files.finished()
+	return w.files.finished() && w.exchange.finished()
 }
 
 // waiting describes what has not ended.
@@ -208,7 +246,7 @@ func (w *world) waiting() string {
 				t.id, t.role, t.peer.closed, t.cSent, t.peer.total, t.cGot, t.started, t.over, t.running, t.sGot, t.sSent, t.sending))
 		}
 	}
-	return strings.Join(append(s, w.files.waiting()...), "; ")
+	return strings.Join(append(append(s, w.files.waiting()...), w.exchange.waiting()...), "; ")
 }
 
 // An operator shuts the engine down in the middle of everything. Where he closes everything at once he stops accepting
@@ -243,6 +281,7 @@ func (p *operator) Step() {
 		return
 	}
 	w.note("the operator shuts down (%d)", p.o)
+	w.operated = true
 	w.forced = p.o == forced
 	w.command(p.o)
 	synctest.Wait() // until the shutdown waits for the worker
@@ -257,7 +296,7 @@ func (c clock) Sleep(d time.Duration) { time.Sleep(d) }
 // pick chooses one of the values; the first is the dullest.
 func pick[T any](t *tape, vs ...T) T { return vs[t.Choose(len(vs))] }
 
-func (w *world) faults() simkernel.Faults {
+func (w *world) faults(of kind) simkernel.Faults {
 	t := w.tape
 	if t.Choose(5) == 0 {
 		return simkernel.Faults{}
@@ -270,14 +309,24 @@ func (w *world) faults() simkernel.Faults {
 	f.Reset = pick(t, 0, 0, 0, 5)
 	f.Fail = pick(t, 0, 0, 0, 5)
 	f.Break = pick(t, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2)
+	if of == workers {
+		f.Break = 0 // a worker without a backend takes no turns
+	}
+	if of == datagrams {
+		f.Lose, f.Overtake = pick(t, 0, 0, 50), pick(t, 0, 0, 50)
+	}
 	return f
 }
 
 // decide decides what the world is like.
-func (w *world) decide() (proactor.Config, simkernel.BackendConfig) {
+func (w *world) decide(of kind) (proactor.Config, simkernel.BackendConfig) {
 	t := w.tape
+	var rest func(*simkernel.Backend, bool, time.Time)
+	if w.stage != nil {
+		rest = w.stage.rest
+	}
 	w.kernel = simkernel.New(simkernel.Config{
-		Chooser: t, Watch: true, Faults: w.faults(), Idle: w.idle, Told: w.settle,
+		Chooser: t, Watch: true, Rest: rest, Faults: w.faults(of), Idle: w.idle, Told: w.settle,
 		Limit:      endlessSteps,
 		SendBuffer: pick(t, 4096, 64, 300, 1500), ReceiveBuffer: pick(t, 4096, 64, 300, 1500),
 	})
@@ -292,6 +341,14 @@ func (w *world) decide() (proactor.Config, simkernel.BackendConfig) {
 	// completion queue holds what the kernel has read already.
 	w.unread = 8*c.ReceiveQuota*max(pool.Size, 4096) + b.CQEntries*pool.Size
 	w.queued = cmp.Or(c.WriteQueue, 1<<20)
+	if w.stage != nil {
+		c.Workers = 2
+	}
+	if of == datagrams {
+		c.Buffers.Size = pick(t, 512, 320, 1024) // 300 bytes stand before a datagram's
+		b.Buffers.Size = c.Buffers.Size
+		w.unreadPackets = 64*c.ReceiveQuota + b.CQEntries + 8
+	}
 	return c, b
 }
 
@@ -314,19 +371,29 @@ func (w *world) log(s string) {
 func (w *world) simulate(of kind, t *tape, keep bool) {
 	*w = world{
 		tape: t, keep: keep, began: time.Now(), talks: map[uint16]*talk{}, orders: make(chan order, 1), accepting: true,
-		counts: map[string]int{},
+		counts: map[string]int{}, gate: make(chan struct{}),
 	}
-	c, b := w.decide()
+	if of == workers {
+		w.stage = newStage(w)
+	}
+	c, b := w.decide(of)
 	parts := op.Parts{
 		Clock: clock{time.Now()}, Rand: rand.NewPCG(1, 2), System: w.kernel,
 		Backend: func(int) (op.Backend, error) {
 			sim, err := w.kernel.NewBackend(b)
-			w.backend = &gated{sim, w, make(chan struct{})}
-			if b.Reactor {
-				return reactor{w.backend, sim}, err
+			g := &gated{sim, w, nil}
+			w.backends = append(w.backends, g)
+			if w.stage != nil {
+				g.seat = w.stage.seat(sim)
 			}
-			return w.backend, err
+			if b.Reactor {
+				return reactor{g, sim}, err
+			}
+			return g, err
 		},
+	}
+	if of == datagrams {
+		parts.System = settledCalls{w.kernel, w}
 	}
 	proactor.Simulate(&c, parts)
 	var err error
@@ -337,7 +404,7 @@ func (w *world) simulate(of kind, t *tape, keep bool) {
 	synctest.Wait() // the worker stands at the gate
 	if of == files {
 		w.openFiles()
-		close(w.backend.gate)
+		close(w.gate)
 		w.shutdown(<-w.orders)
 		w.hold(false)
 		w.afterwards()
@@ -345,16 +412,34 @@ func (w *world) simulate(of kind, t *tape, keep bool) {
 		w.check()
 		return
 	}
+	if of == datagrams {
+		w.openExchange()
+		if t.rarely(4) {
+			w.kernel.Join(&operator{w: w, after: t.between(1, 300), o: pick(t, graceful, forced), stop: func() {}})
+		}
+		close(w.gate)
+		w.shutdown(<-w.orders)
+		w.hold(false)
+		w.afterwards()
+		w.check()
+		return
+	}
 	var o *operator
 	if t.rarely(4) {
 		o = &operator{w: w, after: t.between(1, 300), o: pick(t, graceful, forced)}
+		if w.stage != nil {
+			o.o = graceful
+		}
 		w.kernel.Join(o)
 	}
-	stop := w.serve(o != nil && o.o == forced)
+	stop := w.serve(o != nil && o.o == forced || w.stage != nil)
 	if o != nil {
 		o.stop = stop
 	}
-	close(w.backend.gate)
+	if w.stage != nil {
+		go w.stage.run()
+	}
+	close(w.gate)
 	w.shutdown(<-w.orders)
 	stop()
 	w.hold(false)
@@ -388,6 +473,13 @@ func (w *world) shutdown(o order) {
 	}
 }
 
+func (w *world) inFlight() (n int) {
+	for _, g := range w.backends {
+		n += g.InFlight()
+	}
+	return n
+}
+
 // check holds what is left against what may be.
 func (w *world) check() {
 	if w.failure != "" {
@@ -400,16 +492,25 @@ func (w *world) check() {
 		t.verdict()
 	}
 	w.files.verdict()
+	w.exchange.verdict()
 	s := w.engine.Stats()
+	if w.stage != nil {
+		w.note("%d tasks stolen", s.Executor.Steals)
+		w.kernel.Tally("task is stolen", s.Executor.Steals)
+	}
+	out, doubles := 0, uint64(0)
+	for _, b := range s.Buffers {
+		out, doubles = out+int(b.Out), doubles+uint64(b.DoubleReleases)
+	}
 	switch {
 	case s.Conns != 0:
 		w.wrong("%d connections are left", s.Conns)
-	case w.backend.InFlight() != 0 && !w.broke:
-		w.wrong("%d operations are left in flight", w.backend.InFlight())
-	case s.Buffers[0].Out != 0:
-		w.wrong("%d leases are left", s.Buffers[0].Out)
-	case s.Buffers[0].DoubleReleases != 0:
-		w.wrong("%d leases were released twice", s.Buffers[0].DoubleReleases)
+	case w.inFlight() != 0 && !w.broke:
+		w.wrong("%d operations are left in flight", w.inFlight())
+	case out != 0:
+		w.wrong("%d leases are left", out)
+	case doubles != 0:
+		w.wrong("%d leases were released twice", doubles)
 	case w.kernel.OpenFiles() != 0:
 		w.wrong("%d descriptors are left", w.kernel.OpenFiles())
 	case s.Leases.Out != 0:
