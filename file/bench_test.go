@@ -317,3 +317,28 @@ func BenchmarkReadsCached(b *testing.B) {
 		b.Run(fmt.Sprint(depth), func(b *testing.B) { benchReads(b, 0, depth) })
 	}
 }
+
+// BenchmarkBatchCached compares one goroutine's ReadBatch of 32 with its reading them one after the other, from the page cache.
+func BenchmarkBatchCached(b *testing.B) {
+	name := data(b)
+	fs, _ := benchPlace(b, 1)
+	std, err := os.Open(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer std.Close()
+	f, err := fs.Open(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := io.Copy(io.Discard, std); err != nil {
+		b.Fatal(err)
+	}
+	raceThem(b,
+		&contestant{name: "os", run: reader(b, std, 1, block, nil, plainPool(b).Get)},
+		&contestant{name: "batch plain", run: batches(b, f, 32, block, plainPool(b).Get)},
+		&contestant{name: "batch", run: batches(b, f, 32, block, fs.Lease)},
+		limit(b, name, 32, false),
+	)
+}

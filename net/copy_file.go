@@ -26,8 +26,11 @@ type fileSource interface {
 }
 
 const (
-	// filePiece is how much one coroutine sends before the others have their turn.
-	filePiece = 256 << 10
+	// filePiece is how much one coroutine sends before the others have their turn, about half a millisecond. With 256 KiB a
+	// turn and a system call for each cost a quarter more CPU than package net needs.
+	filePiece = 1 << 20
+	// fileLook is how far apart the bytes are that tell whether a piece is in memory.
+	fileLook = 256 << 10
 	// fileMost is what one call takes.
 	fileMost = 1 << 30
 )
@@ -125,7 +128,7 @@ func sendRange(pc *proactor.Conn, file, n int) (sent int64, err error) {
 	return sent, err
 }
 
-// inMemory reports whether the page cache has the next n bytes, as far as their first and last tell.
+// inMemory reports whether the page cache has the next n bytes, as far as some of them tell.
 func inMemory(raw syscall.RawConn, n int) (cached bool) {
 	_ = raw.Control(func(fd uintptr) {
 		at, err := unix.Seek(int(fd), 0, io.SeekCurrent)
@@ -133,10 +136,13 @@ func inMemory(raw syscall.RawConn, n int) (cached bool) {
 			return
 		}
 		var b [1]byte
-		for _, off := range []int64{at, at + int64(n) - 1} {
+		for off, last := at, at+int64(n)-1; ; off = min(off+fileLook, last) {
 			_, err := unix.Preadv2(int(fd), [][]byte{b[:]}, off, unix.RWF_NOWAIT)
 			if err == unix.EAGAIN {
 				return
+			}
+			if off == last {
+				break
 			}
 		}
 		cached = true // or the file system cannot say: then it waits as any system call of a handler's

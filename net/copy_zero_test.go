@@ -79,24 +79,17 @@ func TestZeroCopy(t *testing.T) {
 // A deadline ends a WriteLease that the peer holds up; its memory is free once the connection is gone.
 func TestZeroCopyDeadline(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
-		s := forced(e, modeEngine)
-		l, err := s.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
 		pool, err := buffers.NewPool(buffers.PoolConfig{MaxBytes: 32 << 20, MaxSlab: 32 << 20})
 		require.NoError(t, err)
-		c, err := s.Dial("tcp", l.Addr().String())
-		require.NoError(t, err)
-		peer, err := l.Accept()
-		require.NoError(t, err)
-		require.NoError(t, c.(*TCPConn).SetZeroCopy(1))
+		c, peer := pipe(t, forced(e, modeEngine), false)
+		require.NoError(t, c.SetZeroCopy(1))
 		lease, err := pool.Get(32 << 20)
 		require.NoError(t, err)
 		require.NoError(t, c.SetWriteDeadline(time.Now().Add(20*time.Millisecond)))
-		require.ErrorIs(t, c.(*TCPConn).WriteLease(lease), os.ErrDeadlineExceeded)
+		require.ErrorIs(t, c.WriteLease(lease), os.ErrDeadlineExceeded)
 		require.NoError(t, c.Close())
 		_, _ = io.Copy(io.Discard, peer)
 		require.NoError(t, peer.Close())
-		require.NoError(t, l.Close())
 		for end := time.Now().Add(20 * time.Second); pool.Stats().Out > 0 && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}

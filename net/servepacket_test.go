@@ -16,13 +16,19 @@ import (
 	"github.com/ouro-io/ouro/proactor"
 )
 
-// servePackets serves a new socket of s until the test ends, and returns its address and its end.
-func servePackets(t *testing.T, s *Stack, ps PacketServer) (c *UDPConn, ended <-chan error) {
+// localUDP is a socket of s on loopback, until the test ends.
+func localUDP(t testing.TB, s *Stack) *UDPConn {
 	c, err := s.ListenUDP("udp4", &UDPAddr{IP: stdnet.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// servePackets serves a new socket of s until the test ends, and returns its address and its end.
+func servePackets(t *testing.T, s *Stack, ps PacketServer) (c *UDPConn, ended <-chan error) {
+	c = localUDP(t, s)
 	end := make(chan error, 1)
 	go func() { end <- ps.Serve(context.Background(), c) }()
-	t.Cleanup(func() { _ = c.Close() })
 	return c, end
 }
 
@@ -133,9 +139,7 @@ func TestServePacketPanics(t *testing.T) {
 }
 
 func TestServePacketRefuses(t *testing.T) {
-	c, err := ListenUDP("udp4", &UDPAddr{IP: stdnet.IPv4(127, 0, 0, 1)})
-	require.NoError(t, err)
-	defer c.Close()
+	c := localUDP(t, defaultStack)
 	require.ErrorContains(t, ServePacket(c, nil), "without a Handler")
 	require.ErrorContains(t, PacketServer{Handler: echoPacket, Concurrency: -1}.Serve(context.Background(), c), "Concurrency")
 	require.Error(t, ServePacket(&UDPConn{}, echoPacket))

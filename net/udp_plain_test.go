@@ -17,12 +17,7 @@ import (
 func TestGROWhileReading(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
 		s := forced(e, modeRuntime)
-		c, err := s.ListenUDP("udp4", &UDPAddr{IP: IPv4(127, 0, 0, 1)})
-		require.NoError(t, err)
-		defer c.Close()
-		from, err := s.ListenUDP("udp4", &UDPAddr{IP: IPv4(127, 0, 0, 1)})
-		require.NoError(t, err)
-		defer from.Close()
+		c, from := localUDP(t, s), localUDP(t, s)
 		const readers, size = 4, 100
 		type result struct {
 			n   int

@@ -105,9 +105,7 @@ func opOf(err error) string {
 func TestUDPContext(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
 		s := On(e)
-		l, err := s.ListenUDP("udp4", &UDPAddr{IP: stdnet.IPv4(127, 0, 0, 1)})
-		require.NoError(t, err)
-		defer l.Close()
+		l := localUDP(t, s)
 		d, err := s.DialUDP("udp4", nil, l.LocalAddr().(*UDPAddr))
 		require.NoError(t, err)
 		defer d.Close()
@@ -129,9 +127,7 @@ func TestUDPContext(t *testing.T) {
 		_, err = d.WriteContext(ctx, b)
 		require.ErrorIs(t, err, context.Canceled)
 
-		pinned, err := s.ListenUDP("udp4", &UDPAddr{IP: stdnet.IPv4(127, 0, 0, 1)})
-		require.NoError(t, err)
-		defer pinned.Close()
+		pinned := localUDP(t, s)
 		_, err = pinned.SyscallConn()
 		require.NoError(t, err)
 		_, err = pinned.ReadContext(t.Context(), b)
@@ -161,9 +157,7 @@ func TestUDPReadAllocations(t *testing.T) {
 	std, err := stdnet.ListenUDP("udp4", &UDPAddr{IP: stdnet.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
 	defer std.Close()
-	ours, err := ListenUDP("udp4", &UDPAddr{IP: stdnet.IPv4(127, 0, 0, 1)})
-	require.NoError(t, err)
-	defer ours.Close()
+	ours := localUDP(t, defaultStack)
 	want := count(std, func(b []byte) error { _, _, err := std.ReadFromUDP(b); return err })
 	got := count(ours, func(b []byte) error { _, _, err := ours.ReadFromUDP(b); return err })
 	require.Equal(t, int(want), int(got))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"math/rand"
+	"net"
 	"os"
 	"sync"
 	"testing"
@@ -139,6 +140,13 @@ func inBulk(t *testing.T, c *Conn, peer io.Writer) {
 	require.True(t, c.locked(func() bool { return c.direct && c.wait.passing && !c.recvOn && c.inbox.len() == 0 })())
 }
 
+// bulkPair is a connection in the mode, and its peer.
+func bulkPair(t *testing.T, e *Engine) (*Conn, net.Conn) {
+	c, peer := pair(t, e)
+	inBulk(t, c, peer)
+	return c, peer
+}
+
 // Whatever ends or interrupts a Read does so in the mode of bulk, too.
 func TestBulkInterrupted(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
@@ -153,15 +161,13 @@ func TestBulkInterrupted(t *testing.T) {
 			return ended, b
 		}
 		t.Run("close", func(t *testing.T) {
-			c, peer := pair(t, e)
-			inBulk(t, c, peer)
+			c, _ := bulkPair(t, e)
 			ended, _ := waiting(c)
 			require.NoError(t, c.Close())
 			require.ErrorIs(t, await(t, ended, "the end"), ErrClosed)
 		})
 		t.Run("deadline", func(t *testing.T) {
-			c, peer := pair(t, e)
-			inBulk(t, c, peer)
+			c, peer := bulkPair(t, e)
 			ended, _ := waiting(c)
 			require.NoError(t, c.SetReadDeadline(time.Now()))
 			require.ErrorIs(t, await(t, ended, "the end"), os.ErrDeadlineExceeded)
@@ -172,8 +178,7 @@ func TestBulkInterrupted(t *testing.T) {
 			require.NoError(t, await(t, ended, "what came"))
 		})
 		t.Run("end of file", func(t *testing.T) {
-			c, peer := pair(t, e)
-			inBulk(t, c, peer)
+			c, peer := bulkPair(t, e)
 			ended, _ := waiting(c)
 			require.NoError(t, peer.Close())
 			require.ErrorIs(t, await(t, ended, "the end"), io.EOF)
@@ -181,8 +186,7 @@ func TestBulkInterrupted(t *testing.T) {
 			require.ErrorIs(t, err, io.EOF)
 		})
 		t.Run("pause", func(t *testing.T) {
-			c, peer := pair(t, e)
-			inBulk(t, c, peer)
+			c, peer := bulkPair(t, e)
 			c.PauseRead()
 			_, err := peer.Write([]byte("x"))
 			require.NoError(t, err)
@@ -196,8 +200,7 @@ func TestBulkInterrupted(t *testing.T) {
 			require.Equal(t, 1, n)
 		})
 		t.Run("a lease while another reads directly", func(t *testing.T) {
-			c, peer := pair(t, e)
-			inBulk(t, c, peer)
+			c, peer := bulkPair(t, e)
 			ended, b := waiting(c)
 			lease := make(chan byte, 1)
 			go func() {
@@ -230,8 +233,7 @@ func TestBulkInterrupted(t *testing.T) {
 			}
 		})
 		t.Run("for good", func(t *testing.T) {
-			c, peer := pair(t, e)
-			inBulk(t, c, peer)
+			c, peer := bulkPair(t, e)
 			c.NoReadAhead()
 			for range 10 {
 				_, err := peer.Write([]byte("x"))
@@ -248,8 +250,7 @@ func TestBulkInterrupted(t *testing.T) {
 func TestBulkLeft(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		e := newEngine(t, eager(cfg))
-		c, peer := pair(t, e)
-		inBulk(t, c, peer)
+		c, peer := bulkPair(t, e)
 		for range 4 {
 			_, err := peer.Write([]byte("x"))
 			require.NoError(t, err)

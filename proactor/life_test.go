@@ -124,13 +124,19 @@ func TestCloseWaitAtTheEnd(t *testing.T) {
 	})
 }
 
+// neighbours are two connections of one worker, with their peers.
+func neighbours(t *testing.T, cfg Config) (e *Engine, c *Conn, peer net.Conn, other *Conn, otherPeer net.Conn) {
+	cfg.Workers = 1
+	e = newEngine(t, cfg)
+	c, peer = pair(t, e)
+	other, otherPeer = pair(t, e)
+	return e, c, peer, other, otherPeer
+}
+
 // TestCloseWaitInACallback: it returns though it may not wait, also for another connection of the same worker.
 func TestCloseWaitInACallback(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
-		cfg.Workers = 1
-		e := newEngine(t, cfg)
-		c, peer := pair(t, e)
-		other, otherPeer := pair(t, e)
+		e, c, peer, other, otherPeer := neighbours(t, cfg)
 		go func() { _, _ = other.Read(make([]byte, 1)) }()
 		until(t, other.locked(func() bool { return other.recvOn }), "a receive in flight")
 		closed := make(chan error, 2)
@@ -153,10 +159,7 @@ func TestCloseWaitInACallback(t *testing.T) {
 // waiting is not looked at: any signal to its thread ends it, as one from the runtime or a ring's pending task work does.
 func TestLingeringCloseHoldsNobodyUp(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
-		cfg.Workers = 1
-		e := newEngine(t, cfg)
-		c, peer := pair(t, e)
-		other, otherPeer := pair(t, e)
+		_, c, peer, other, otherPeer := neighbours(t, cfg)
 		require.NoError(t, c.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
 		_, err := c.Write(make([]byte, 64<<20))
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the socket is full")
