@@ -13,24 +13,23 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/denytest"
 	"github.com/ouro-io/ouro/internal/worldtest"
 	"github.com/ouro-io/ouro/net"
 	"github.com/ouro-io/ouro/proactor"
-	"github.com/ouro-io/ouro/uring"
 )
 
 // onEachBackend runs f on an engine per backend, unless the kernel lacks io_uring.
 func onEachBackend(t *testing.T, f func(t *testing.T, e *proactor.Engine)) {
 	for _, b := range []proactor.Backend{proactor.IOUring, proactor.Epoll} {
 		t.Run(b.String(), func(t *testing.T) {
-			if err := uring.Available(); b == proactor.IOUring && (errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EPERM)) {
+			if err := denytest.NoRing(); b == proactor.IOUring && err != nil {
 				t.Skip(err)
 			}
 			e, err := proactor.New(proactor.Config{Backend: b, Log: func(s string) { t.Log(s) }})

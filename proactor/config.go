@@ -97,6 +97,7 @@ type Config struct {
 
 	fixed *buffers.Pool // of FixedBytes
 	bulk  bulk
+	grace time.Duration
 	// The parts that a simulation replaces.
 	clock   executor.Clock
 	rand    rand.Source
@@ -148,6 +149,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.bulk.size == 0 {
 		c.bulk = bulk{size: bulkSize, reads: bulkReads}
+	}
+	if c.grace == 0 {
+		c.grace = graceTime
 	}
 	if c.system == nil {
 		c.system = &kernel{}

@@ -27,6 +27,8 @@ type Engine struct {
 	quota      int
 	writeQueue int
 	bulk       bulk
+	grace      time.Duration
+	endsLater  sync.Once
 	datagrams  op.Datagrams
 	direct     bool // system is the kernel, so that what is pooled may outlive the engine
 	log        func(string)
@@ -71,7 +73,7 @@ func New(c Config) (*Engine, error) {
 func start(c Config, make func(int) (op.Backend, error), info Info) (*Engine, error) {
 	var err error
 	e := &Engine{
-		info: info, system: c.system, quota: c.ReceiveQuota, writeQueue: c.WriteQueue, log: c.Log, fixed: c.fixed, bulk: c.bulk,
+		info: info, system: c.system, quota: c.ReceiveQuota, writeQueue: c.WriteQueue, log: c.Log, fixed: c.fixed, bulk: c.bulk, grace: c.grace,
 		acceptors: map[*Acceptor]struct{}{},
 	}
 	_, e.direct = c.system.(*kernel)
@@ -199,7 +201,8 @@ func (e *Engine) deadline(t time.Time) int64 {
 //  4. Each worker drains and closes its backend.
 //
 // It returns nil when all of it was orderly, ctx's error when connections had to be closed, and after that names what
-// could not be ended within graceTime (a handler that never returns). It must not be called on a coroutine of e.
+// could not be ended within five seconds (a handler that does not return); that ends by itself as soon as it can, or a
+// second Shutdown waits for it. It must not be called on a coroutine of e.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	e.closing = true
@@ -217,7 +220,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 				c.end()
 			}
 		}
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.grace)
 		defer cancel()
 		ctx = grace
 		if err := e.awaitConns(grace); err != nil {
@@ -227,9 +230,12 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	err := e.ex.Shutdown(ctx)
 	if err != nil && forced == nil && ctx.Err() != nil {
 		// There was no connection to close, so that nobody had the grace yet.
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.grace)
 		defer cancel()
 		err = e.ex.Shutdown(grace)
+	}
+	if err != nil {
+		e.endsLater.Do(func() { go e.ex.Shutdown(context.Background()) })
 	}
 	if e.fixed != nil {
 		err = errors.Join(err, e.fixed.Close())
@@ -241,7 +247,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 // accepted is counted then. ctx does not end that, as it takes no more than a worker's turn; only what holds up a
 // worker for long does.
 func (e *Engine) closeAcceptors(ctx context.Context, acceptors map[*Acceptor]struct{}) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.grace)
 	defer cancel()
 	for a := range acceptors {
 		a.stop()

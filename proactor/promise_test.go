@@ -323,13 +323,14 @@ func TestForcedShutdown(t *testing.T) {
 		l := listen(t)
 		var waiting sync.WaitGroup
 		waiting.Add(20)
+		more := make([]byte, 64<<20) // than anybody takes
 		ended := make(chan error, 20)
 		_, err = e.Accept(l, func(c *Conn) {
 			_ = c.Start(func() {
 				waiting.Done()
 				_, err := c.Read(make([]byte, 1))
 				if err == nil {
-					_, err = c.Write(make([]byte, 64<<20)) // more than anybody takes
+					_, err = c.Write(more)
 				}
 				ended <- err
 			}, func(error) { _ = c.Close() }, false)

@@ -5,6 +5,7 @@ package proactor
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -20,5 +21,30 @@ func TestShutdownWithoutConnectionsNeedsNoTime(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, e.Shutdown(ctx))
 		}
+	})
+}
+
+// TestShutdownThatGaveUpEndsLater: what a forced shutdown has left behind (a handler that blocks for longer than the grace) takes its
+// workers and rings with it when it ends, without another Shutdown.
+func TestShutdownThatGaveUpEndsLater(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		cfg.Workers, cfg.grace = 2, 20*time.Millisecond
+		e, err := New(cfg)
+		require.NoError(t, err)
+		began, release := make(chan bool), make(chan bool)
+		require.NoError(t, e.Executor().Go(func() {
+			close(began)
+			<-release
+		}))
+		<-began
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 2 {
+			err := e.Shutdown(ctx)
+			require.ErrorContains(t, err, "1 coroutines")
+		}
+		close(release)
+		eventually(t, "the workers' end", func() bool { return e.Stats().Executor.Runners == 0 })
+		require.NoError(t, e.Shutdown(t.Context()))
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	stdnet "net"
 	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -15,16 +14,16 @@ import (
 
 	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/denytest"
 	"github.com/ouro-io/ouro/internal/worldtest"
 	"github.com/ouro-io/ouro/net"
 	"github.com/ouro-io/ouro/proactor"
-	"github.com/ouro-io/ouro/uring"
 )
 
 func onEachBackend(t *testing.T, c proactor.Config, f func(t *testing.T, e *proactor.Engine)) {
 	for _, b := range []proactor.Backend{proactor.IOUring, proactor.Epoll} {
 		t.Run(b.String(), func(t *testing.T) {
-			if err := uring.Available(); b == proactor.IOUring && (errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EPERM)) {
+			if err := denytest.NoRing(); b == proactor.IOUring && err != nil {
 				t.Skip(err)
 			}
 			c.Backend, c.Log = b, func(s string) { t.Log(s) }

@@ -127,7 +127,7 @@ func TestWorkWithoutLockedMemory(t *testing.T) {
 			}
 			out := runChild(t, "work", fmt.Sprintf("%s=memlock=%d", denytest.Env, limit), proactor.BackendEnv+"=auto")
 			require.Contains(t, out, ": 20 exchanges")
-			if strings.HasPrefix(out, "epoll") {
+			if strings.HasPrefix(out, "epoll") && denytest.NoRing() == nil {
 				require.Contains(t, out, "RLIMIT_MEMLOCK")
 				require.Less(t, limit, uint64(1<<30))
 			}
