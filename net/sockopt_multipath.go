@@ -4,6 +4,7 @@ package net
 
 import (
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,8 +29,19 @@ var presets = [...]struct{ level, name, value int }{
 	{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 17},
 }
 
-// trialMs bounds the wait for a connection on loopback, which normally is there at once.
-const trialMs = 100
+// trialTime bounds the wait for a connection on loopback, which normally is there at once.
+const trialTime = 100 * time.Millisecond
+
+// arrives waits until somebody has connected to l. The runtime's signals and a profiler's may interrupt that.
+func arrives(l int) bool {
+	for end := time.Now().Add(trialTime); ; {
+		left := max(0, time.Until(end).Milliseconds())
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(l), Events: unix.POLLIN}}, int(left))
+		if err != unix.EINTR {
+			return n == 1 && err == nil
+		}
+	}
+}
 
 // inherits tries it with a peer of the protocol given.
 func inherits(protocol int) bool {
@@ -58,7 +70,7 @@ func inherits(protocol int) bool {
 	if err := unix.Connect(peer, address); err != nil && err != unix.EINPROGRESS {
 		return false
 	}
-	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(l), Events: unix.POLLIN}}, trialMs); n != 1 || err != nil {
+	if !arrives(l) {
 		return false
 	}
 	c, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
