@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Packet is one datagram in the hands of a handler of ServePacket. It and its bytes are valid until the handler returns.
@@ -98,15 +99,22 @@ func (s PacketServer) onGoroutines(ctx context.Context, c PacketConn) error {
 	return <-errs
 }
 
-// passes reports whether an error of reading is one of an earlier answer, such as ECONNREFUSED, which the socket outlives.
-func passes(err error) bool {
+// memoryPause is how long serving rests when the kernel has no memory for what arrives.
+const memoryPause = 5 * time.Millisecond
+
+// passes reports whether an error of reading is one that the socket outlives: of an earlier answer, such as ECONNREFUSED, or a
+// lack of memory, for which it waits.
+func passes(err error, sleep func(time.Duration)) bool {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
 		return false
 	}
 	switch errno {
-	case syscall.EBADF, syscall.EFAULT, syscall.EINVAL, syscall.ENOTSOCK, syscall.ENOMEM:
+	case syscall.EBADF, syscall.EFAULT, syscall.EINVAL, syscall.ENOTSOCK:
 		return false
+	case syscall.ENOMEM, syscall.ENOBUFS:
+		sleep(memoryPause)
+		return true
 	}
 	return !errno.Timeout()
 }
@@ -120,7 +128,7 @@ func (s PacketServer) readLoop(c PacketConn) error {
 	for {
 		n, from, err := readPacket(c, buf)
 		if err != nil {
-			if passes(err) {
+			if passes(err, time.Sleep) {
 				continue
 			}
 			return err

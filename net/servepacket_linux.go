@@ -104,8 +104,8 @@ func (v *packetServing) run() {
 	t := &packetTask{r: engineReplier{v: v}}
 	for {
 		in, err := v.pc.ReadPacket()
-		if err != nil && passes(err) {
-			continue // ECONNREFUSED and its like, of an earlier answer
+		if err != nil && passes(err, executor.Sleep) {
+			continue
 		}
 		v.mu.Lock()
 		v.idle--

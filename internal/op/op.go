@@ -88,6 +88,7 @@ type Op struct {
 	Kind Kind
 
 	cancelled bool
+	misses    uint8 // cancels that have not found it
 	ref       Ref
 }
 
@@ -105,6 +106,15 @@ func (o *Op) MarkCancelled() bool {
 	}
 	o.cancelled = true
 	return true
+}
+
+// mostMisses is after how many cancels that do not find an operation it is left to itself: it has lent its memory (SendZC).
+const mostMisses = 100
+
+// Missed notes that a cancel has not found o, and reports whether to try again. It is for backends.
+func (o *Op) Missed() bool {
+	o.misses = min(o.misses+1, mostMisses)
+	return o.misses < mostMisses
 }
 
 // Ref returns the identity that o has while in flight, 0 otherwise. It is for backends.

@@ -273,12 +273,7 @@ func (e *end) serve() {
 	e.serving.Store(true)
 	go func() {
 		err := s.Serve(context.Background(), e.conn)
-		switch {
-		case errors.Is(err, syscall.ENOMEM) && e.g.Failed(syscall.ENOMEM) > 0:
-			e.mu.Lock()
-			e.early = true // no socket is served any more where memory is short
-			e.mu.Unlock()
-		case !errors.Is(err, net.ErrClosed) && !errors.Is(err, proactor.ErrShutdown) && !e.x.w.broke:
+		if !errors.Is(err, net.ErrClosed) && !errors.Is(err, proactor.ErrShutdown) && !e.x.w.broke {
 			e.wrong("Serve: %v", err)
 		}
 		e.serving.Store(false)

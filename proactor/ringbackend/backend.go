@@ -50,7 +50,7 @@ type Backend struct {
 	pace      netpark.Pace
 	yield     bool     // let others have the P at the end of this Poll
 	waiting   []*op.Op // accepted while the kernel took none, oldest first; they may not be cancelled before prepared
-	late      []op.Ref // cancels that found the submission queue full
+	late      []op.Ref // cancels for the next turn: they found the submission queue full, or not their operation
 	closed    bool     // Submit refuses
 	released  bool     // the kernel's resources are given back
 	broken    error
@@ -188,16 +188,31 @@ func (b *Backend) Cancel(o *op.Op) {
 	}
 }
 
-// cancel queues a cancel by user data. Its own completion means nothing: whatever it finds, o's terminal
-// completion comes. One that finds no room waits for the next turn, behind the operations that wait.
+// cancel queues a cancel by user data. One that finds no room waits for the next turn, behind the operations that wait.
+//
+// Where the kernel finds nothing (ENOENT) o has ended, as a rule, and its terminal completion is there or about to come. But it may
+// also be on its way between two attempts, as a send is whose socket has got room just now: then it will wait again, and nobody has
+// told it not to. So unclaimed has it cancelled again in the next turn.
 func (b *Backend) cancel(ref op.Ref) {
-	s := b.sqe()
-	if s == nil {
-		b.late = append(b.late, ref)
+	if s := b.sqe(); s != nil {
+		prepareCancel(s, ref)
 		return
 	}
+	b.late = append(b.late, ref)
+}
+
+func prepareCancel(s *uring.SQE, ref op.Ref) {
 	s.PrepCancel(uint64(ref), 0)
-	s.UserData = uint64(nobody)
+	if s.UserData = uint64(ref | cancelMark); ref.Kind() == wakeKind {
+		s.UserData = uint64(nobody)
+	}
+}
+
+// missed has what a cancel has not found cancelled again, if it is in flight yet.
+func (b *Backend) missed(ref op.Ref) {
+	if o := b.table.Get(ref); o != nil && o.Cancelled() && o.Missed() {
+		b.late = append(b.late, ref)
+	}
 }
 
 // Wake ends the wait of the Poll under way or of the next one.

@@ -20,6 +20,8 @@ const (
 	nobody   op.Ref  = 0
 	wakeKind op.Kind = 0xff
 	tickKind op.Kind = 0xfe
+	// cancelMark is on a cancel, beside the Ref of what it cancels.
+	cancelMark op.Ref = 1 << 63
 )
 
 // Poll hands the turn's submissions to the kernel in one system call and delivers what has completed. What ends a wait
@@ -196,6 +198,11 @@ func (b *Backend) unclaimed(ref op.Ref, cqe *uring.CQE) {
 		return
 	case ref.Kind() == tickKind:
 		b.ticked()
+		return
+	case ref&cancelMark != 0:
+		if syscall.Errno(-cqe.Res) == syscall.ENOENT {
+			b.missed(ref &^ cancelMark)
+		}
 		return
 	case ref == nobody:
 		return

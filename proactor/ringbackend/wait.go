@@ -124,8 +124,7 @@ func (b *Backend) catchUp() bool {
 			return false
 		}
 		last := len(b.late) - 1
-		s.PrepCancel(uint64(b.late[last]), 0)
-		s.UserData = uint64(nobody)
+		prepareCancel(s, b.late[last])
 		b.late = b.late[:last]
 	}
 	return true
