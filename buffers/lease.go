@@ -72,8 +72,14 @@ func (r *record) lend(n int) Lease {
 func Wrap(p []byte) Lease { return wrap(p, wrapped{}) }
 
 // WrapFunc is Wrap that tells of the Release: it calls released, once, on whichever goroutine releases. That may be an engine's
-// worker with a connection's lock held, so released must be short, must not wait, and must not use a connection.
-func WrapFunc(p []byte, released func()) Lease { return wrap(p, wrappedFunc{released: released}) }
+// worker with a connection's lock held, so released must be short, must not wait, and must not use a connection. It panics if
+// released is nil: use Wrap.
+func WrapFunc(p []byte, released func()) Lease {
+	if released == nil {
+		panic("buffers: WrapFunc with a nil function: use Wrap")
+	}
+	return wrap(p, wrappedFunc{released: released})
+}
 
 func wrap(p []byte, h home) Lease {
 	r := &record{mem: p, home: h, where: placeLeased}

@@ -39,7 +39,7 @@ func (e *Executor) Shutdown(ctx context.Context) error {
 		select {
 		case <-s.turn:
 		case <-ctx.Done():
-			return fmt.Errorf("executor: another Shutdown is under way: %w", e.unfinished(ctx))
+			return fmt.Errorf("executor: a Shutdown is under way already: %w", e.unfinished(ctx))
 		}
 	}
 	defer func() { s.turn <- struct{}{} }()

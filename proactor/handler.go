@@ -25,7 +25,7 @@ type Handler struct {
 	// (Config.WriteQueue, SetLimits), before any further OnData of c, and with false when it has gone down to a quarter, in
 	// turns. A handler that answers on c itself and stops for that time (PauseRead, ResumeRead) never meets
 	// ErrWriteQueueFull, as long as one OnData sends less than half of the bound. A source that is another connection
-	// can be stopped so, too, but not before the OnData under way there. May be nil.
+	// can be stopped so, too, but not before the OnData under way there. It is not called after Close. May be nil.
 	OnBacklog func(c *Conn, long bool)
 }
 

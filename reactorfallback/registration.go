@@ -100,7 +100,8 @@ func (g *Registration) FD() int { return g.fd }
 // Loop is the loop that watches.
 func (g *Registration) Loop() *Loop { return g.l }
 
-// Set changes what the descriptor is watched for, at the price of a system call; with 0 only HangUp and Failed are told.
+// Set changes what the descriptor is watched for, at the price of a system call; with 0 only HangUp and Failed are told. Where it
+// was closed without Close the handler is told Failed, once.
 func (g *Registration) Set(interest Events) {
 	if g.closed || interest == g.interest {
 		return

@@ -62,6 +62,9 @@ const (
 var kindNames = [kindCount]string{"nop", "accept", "connect", "recv", "recv-into", "send", "poll",
 	"read", "write", "readv", "writev", "fsync", "recvmsg", "recvmsg-into", "sendmsg", "send-zc", "sendmsg-zc"}
 
+// ZeroCopy reports whether k sends without a copy, which has two completions.
+func (k Kind) ZeroCopy() bool { return k == SendZC || k == SendMsgZC }
+
 func (k Kind) String() string {
 	if k < kindCount {
 		return kindNames[k]

@@ -144,7 +144,7 @@ func (b *Backend) postpone(o *op.Op) { b.waiting = append(b.waiting, o) }
 // fill makes the entry for o.
 func (b *Backend) fill(sqe *uring.SQE, o *op.Op) {
 	prepare(sqe, o)
-	if o.Kind >= op.SendZC && b.zeroCopy.noReport {
+	if o.Kind.ZeroCopy() && b.zeroCopy.noReport {
 		sqe.IoPrio &^= uring.SendZCReportUsage
 	}
 	if o.Kind == op.Read || o.Kind == op.Write || o.Kind == op.SendZC {

@@ -135,7 +135,7 @@ func (b *Backend) deliver(cqe *uring.CQE) int {
 	} else {
 		c.Errno = syscall.Errno(-cqe.Res)
 	}
-	if o.Kind >= op.SendZC { // or SendMsgZC
+	if o.Kind.ZeroCopy() {
 		return b.deliverZC(o, cqe)
 	}
 	if id, ok := cqe.Buffer(); ok {
