@@ -141,18 +141,25 @@ func disturb(c *TCPConn, i int) error {
 	return c.SetNoDelay(i%4 == 1)
 }
 
+// beforeTrial is a connection whose next Read is the one that may move it.
+func beforeTrial(t *testing.T, s *Stack) (c, peer *TCPConn) {
+	c, peer = pipe(t, s, false)
+	b := make([]byte, 1)
+	for range trialReads - 1 {
+		_, err := peer.Write(b)
+		require.NoError(t, err)
+		_, err = c.Read(b)
+		require.NoError(t, err)
+	}
+	return c, peer
+}
+
 // A deadline that passed before the move, or that is set while it happens, holds after it.
 func TestMoveMeetsDeadline(t *testing.T) {
 	onEachMove(t, func(t *testing.T, s *Stack, move func(*TCPConn)) {
 		for i := range 40 {
-			c, peer := pipe(t, s, false)
+			c, peer := beforeTrial(t, s)
 			b := make([]byte, 1)
-			for range trialReads - 1 {
-				_, err := peer.Write(b)
-				require.NoError(t, err)
-				_, err = c.Read(b)
-				require.NoError(t, err)
-			}
 			ended := make(chan error, 1)
 			go func() {
 				if i%2 == 0 {
@@ -184,14 +191,8 @@ func TestMoveMeetsDeadline(t *testing.T) {
 func TestMoveMeetsEnd(t *testing.T) {
 	onEachMove(t, func(t *testing.T, s *Stack, move func(*TCPConn)) {
 		for i := range 60 {
-			c, peer := pipe(t, s, false)
+			c, peer := beforeTrial(t, s)
 			b := make([]byte, 1)
-			for range trialReads - 1 {
-				_, err := peer.Write(b)
-				require.NoError(t, err)
-				_, err = c.Read(b)
-				require.NoError(t, err)
-			}
 			reads, writes := make(chan error, 1), make(chan error, 1)
 			go func() {
 				if i%2 == 0 {
