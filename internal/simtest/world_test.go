@@ -47,6 +47,9 @@ type world struct {
 
 	unreadPackets int  // unread in datagrams
 	operated      bool // the operator has shut down in the middle
+	shares        bool // sends without a copy
+	given         []*given
+	doubles       uint64 // leases released twice before
 
 	mu      sync.Mutex
 	failure string
@@ -65,6 +68,7 @@ const (
 
 	datagrams kind = "SimDatagrams"
 	workers   kind = "SimWorkers"
+	zeroCopy  kind = "SimZeroCopy"
 )
 
 // test is the name of the test that makes runs of the kind.
@@ -142,6 +146,7 @@ func (g *gated) Poll(wait time.Duration) (int, error) {
 	for _, t := range w.all {
 		t.bounded()
 	}
+	w.holdings()
 	if w.exchange != nil {
 		for _, e := range w.exchange.ends {
 			e.bounded()
@@ -315,6 +320,9 @@ func (w *world) faults(of kind) simkernel.Faults {
 	if of == datagrams {
 		f.Lose, f.Overtake = pick(t, 0, 0, 50), pick(t, 0, 0, 50)
 	}
+	if of == zeroCopy {
+		f.Deny, f.Hold = pick(t, 0, 0, 10, 100), pick(t, 300, 0, 1000)
+	}
 	return f
 }
 
@@ -371,7 +379,7 @@ func (w *world) log(s string) {
 func (w *world) simulate(of kind, t *tape, keep bool) {
 	*w = world{
 		tape: t, keep: keep, began: time.Now(), talks: map[uint16]*talk{}, orders: make(chan order, 1), accepting: true,
-		counts: map[string]int{}, gate: make(chan struct{}),
+		counts: map[string]int{}, gate: make(chan struct{}), shares: of == zeroCopy, doubles: buffers.DoubleReleases(),
 	}
 	if of == workers {
 		w.stage = newStage(w)
@@ -491,6 +499,7 @@ func (w *world) check() {
 	for _, t := range w.all {
 		t.verdict()
 	}
+	w.leaseVerdict()
 	w.files.verdict()
 	w.exchange.verdict()
 	s := w.engine.Stats()
