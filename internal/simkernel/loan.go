@@ -69,18 +69,28 @@ func (b *Backend) borrow(r *request) {
 }
 
 // Lent reports whether memory of p is the kernel's: given to it by a send without a copy whose terminal completion was not
-// delivered. A backend that has broken delivers none, and counts for nothing here.
+// delivered. A backend that has broken delivers none, so what it was given by then stays lent.
 func (k *Kernel) Lent(p []byte) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, b := range k.backends {
 		for _, l := range b.loans {
-			if b.broken == nil && slices.ContainsFunc(l.r.memory, func(q []byte) bool { return overlap(p, q) }) {
+			if slices.ContainsFunc(l.r.memory, func(q []byte) bool { return overlap(p, q) }) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// Loans is the number of sends without a copy whose terminal completion was not delivered.
+func (k *Kernel) Loans() (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, b := range k.backends {
+		n += len(b.loans)
+	}
+	return n
 }
 
 // refusals are what a send without a copy fails with where a send with one would not.
@@ -186,11 +196,6 @@ func (b *Backend) giveBack(ref op.Ref) {
 	}
 	l := b.loans[i]
 	b.loans = slices.Delete(b.loans, i, i+1)
-	l.ended()
-}
-
-// ended takes l off its socket.
-func (l *loan) ended() {
 	if s := l.socket; s != nil {
 		s.loans = slices.DeleteFunc(s.loans, func(x *loan) bool { return x == l })
 	}
@@ -202,15 +207,9 @@ func (b *Backend) settleLoans() {
 		if l.socket != nil {
 			l.socket.out.keep(l)
 		}
-		switch {
-		case b.broken != nil:
-			l.ended()
-		case l.owed && !l.notified:
+		if b.broken == nil && l.owed && !l.notified {
 			b.notify(l)
 		}
-	}
-	if b.broken != nil {
-		b.loans = nil
 	}
 }
 

@@ -82,13 +82,13 @@ func (w *world) holdings() {
 	})
 }
 
-// leaseVerdict is what must hold at the end. What was lent to a backend that broke is not told of any more.
+// leaseVerdict is what must hold at the end. Of what was lent to a backend that broke nobody tells any more: it is kept.
 func (w *world) leaseVerdict() {
 	if n := buffers.DoubleReleases() - w.doubles; n != 0 {
 		w.wrong("%d leases were released twice", n)
 	}
 	for _, g := range w.given {
-		if slices.Contains(g.released, 0) && !w.broke {
+		if slices.Contains(g.released, 0) && !slices.ContainsFunc(g.mem, w.kernel.Lent) {
 			g.t.wrong("a lease was never released: %v", g.released)
 		}
 	}
@@ -131,9 +131,9 @@ func (t *talk) writeLeases(c stream, b []byte, pieces int) bool {
 	return t.wrote(wrote, n, err, began)
 }
 
-// echoShared is write for an echo, which may send its bytes as leases.
+// echoShared is write for an echo, which may send its bytes as leases: not if its Reads are tiny, as each takes a Poll or two.
 func (t *talk) echoShared(c stream, b []byte) bool {
-	if !t.w.shares || t.id%2 == 0 {
+	if !t.w.shares || t.id%2 == 0 || cap(b) < 20 {
 		return t.write(c, b)
 	}
 	return t.writeLeases(c, bytes.Clone(b), t.id%4)
