@@ -50,6 +50,7 @@ type world struct {
 	shares        bool // sends without a copy
 	given         []*given
 	doubles       uint64 // leases released twice before
+	base          int    // listeners
 
 	mu      sync.Mutex
 	failure string
@@ -205,6 +206,7 @@ func (w *world) idle(unlimited bool) (again bool, at time.Time) {
 	if x := w.exchange.next(); !x.IsZero() && (at.IsZero() || x.Before(at)) {
 		at = x
 	}
+	w.leftOver()
 	switch {
 	case w.finished():
 		w.command(finish)
@@ -219,6 +221,23 @@ func (w *world) idle(unlimited bool) (again bool, at time.Time) {
 		return true, at
 	}
 	return false, at
+}
+
+// leftOver looks for connections that have nothing to wait for: the program has closed them, the peer has gone, and nothing can
+// happen but by time.
+func (w *world) leftOver() {
+	if w.stage != nil || w.files != nil || w.exchange != nil || w.tape.held.Load() || w.backends[0].Backend.(*simkernel.Backend).Can() {
+		return
+	}
+	live := w.base
+	for _, t := range w.all {
+		if t.started && !(t.over && t.running == 0 && t.peer.closed) {
+			live++
+		}
+	}
+	if n := w.engine.Stats().Conns; n > live {
+		w.wrong("%d connections and listeners are there, and only %d have something to wait for", n, live)
+	}
 }
 
 func (w *world) command(o order) {
@@ -447,6 +466,7 @@ func (w *world) simulate(of kind, t *tape, keep bool) {
 	if w.stage != nil {
 		go w.stage.run()
 	}
+	w.base = w.engine.Stats().Conns
 	close(w.gate)
 	w.shutdown(<-w.orders)
 	stop()
