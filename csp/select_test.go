@@ -234,8 +234,9 @@ func (happened) Unsubscribe(c *executor.Choice, _ int) {}
 func TestShuffle(t *testing.T) {
 	seen := map[[3]uint8]int{}
 	for range 6000 {
-		var a [maxShuffled]uint8
-		o := shuffle(&a, 3)
+		var s sequence
+		s.shuffle(3)
+		o := s.order[:3]
 		seen[[3]uint8(o)]++
 		slices.Sort(o)
 		require.Equal(t, []uint8{0, 1, 2}, o)
