@@ -2,6 +2,7 @@ package csp
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/ouro-io/ouro/executor"
@@ -28,13 +29,14 @@ import (
 
 // Case is one of the things that a Select may do. Recv, Send, After, Done and On make one.
 type Case struct {
-	ch    channel         // of Send and Recv
+	ch    channel         // of Send and Recv; nil also for a channel that is nil
+	vain  *atomic.Uint32  // of ch
 	src   executor.Source // of On and the others
 	v     any             // *T: where to, or where from
 	after time.Duration
 	send  bool
 	timed bool // After; src is made when the Select has to wait
-	never bool // a nil channel
+	never bool // nothing to wait for
 }
 
 // channel is a Chan[T] for any T.
@@ -83,7 +85,10 @@ func Recv[T any](c *Chan[T], into *T) Case {
 	if into == nil {
 		panic("csp: Recv case without a place to receive into")
 	}
-	return Case{ch: c, v: into, never: c == nil}
+	if c == nil {
+		return Case{never: true}
+	}
+	return Case{ch: c, vain: &c.vain, v: into}
 }
 
 // Send is a case that sends *v, which is read when the case happens and must not be changed until the Select has
@@ -92,7 +97,10 @@ func Send[T any](c *Chan[T], v *T) Case {
 	if v == nil {
 		panic("csp: Send case without a value")
 	}
-	return Case{ch: c, v: v, send: true, never: c == nil}
+	if c == nil {
+		return Case{never: true}
+	}
+	return Case{ch: c, vain: &c.vain, v: v, send: true}
 }
 
 // After is a case that happens when d has passed since the Select began to wait. 0 or less makes it the default: it
@@ -121,7 +129,7 @@ func SelectPriority(ctx context.Context, cases ...Case) (int, error) { return do
 func TrySelect(cases ...Case) (int, error) {
 	var t sequence
 	t.shuffle(len(cases))
-	if i, err := attemptAll(cases, &t); i >= 0 {
+	if i, _, err := attemptAll(cases, &t); i >= 0 {
 		return i, err
 	}
 	if i := otherwise(cases); i >= 0 {
@@ -148,15 +156,18 @@ func do(ctx context.Context, cases []Case, priority bool) (int, error) {
 	if !priority {
 		t.shuffle(len(cases))
 	}
-	if i, err := attemptAll(cases, &t); i >= 0 {
+	i, others, err := attemptAll(cases, &t)
+	if i >= 0 {
 		return i, err
 	}
-	if i := otherwise(cases); i >= 0 {
-		return i, nil
+	if others {
+		if i := otherwise(cases); i >= 0 {
+			return i, nil
+		}
 	}
 	for {
 		s := selections.Get().(*selection)
-		s.enlist(cases, &t)
+		s.enlist(cases, &t, others)
 		var won int
 		var err error
 		if ctx.Done() == nil {
@@ -175,36 +186,48 @@ func do(ctx context.Context, cases []Case, priority bool) (int, error) {
 			won, done, err = -1, true, context.Cause(ctx)
 		}
 		if !done {
-			won, err = attemptAll(cases, &t)
+			won, _, err = attemptAll(cases, &t)
 			done = won >= 0
 		}
 		if done {
-			stopAlarms(cases)
+			if others {
+				stopAlarms(cases)
+			}
 			return won, err
 		}
 	}
 }
 
-// attemptAll tries the cases one by one. It returns -1 when none could happen.
-func attemptAll(cases []Case, t *sequence) (won int, err error) {
+// attemptAll tries the cases one by one. It returns -1 when none could happen, and then whether there are others than channels.
+func attemptAll(cases []Case, t *sequence) (won int, others bool, err error) {
 	for k := range cases {
 		i := t.at(k, len(cases))
-		if done, err := cases[i].attempt(); done {
-			return i, err
+		switch c := &cases[i]; {
+		case c.ch != nil:
+			if c.vain.Load()&vainly(c.send) != 0 {
+				continue
+			}
+			if done, err := c.ch.attempt(c.send, c.v); done {
+				return i, false, err
+			}
+		case c.src != nil && !c.never:
+			if done, err := c.taken(); done {
+				return i, true, err
+			}
+			others = true
+		default:
+			others = true
 		}
 	}
-	return -1, nil
+	return -1, others, nil
 }
 
-func (k *Case) attempt() (bool, error) {
-	switch {
-	case k.never:
-	case k.ch != nil:
-		return k.ch.attempt(k.send, k.v)
-	case k.src != nil:
-		return k.taken()
+// vainly is the bit that says that a send or a receive would have to wait.
+func vainly(send bool) uint32 {
+	if send {
+		return vainSend
 	}
-	return false, nil
+	return vainRecv
 }
 
 // taken takes the event of a source if it has happened.

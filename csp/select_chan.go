@@ -26,17 +26,10 @@ func (c *Chan[T]) try(send bool, v any) (done bool, w waker, err error) {
 }
 
 func (c *Chan[T]) attempt(send bool, v any) (bool, error) {
-	bit := vainRecv
-	if send {
-		bit = vainSend
-	}
-	if c.vain.Load()&bit != 0 {
-		return false, nil
-	}
 	c.mu.Lock()
 	done, w, err := c.try(send, v)
 	if !c.closed && c.waits(send) {
-		c.vain.Store(c.vain.Load() | bit)
+		c.vain.Store(c.vain.Load() | vainly(send))
 	}
 	if !done {
 		c.mu.Unlock()
@@ -63,7 +56,10 @@ func (c *Chan[T]) side(send bool) *waitq.List[slot[T]] {
 
 func (c *Chan[T]) enlist(send bool, v any, choice *executor.Choice, i int) (node any, found finding, err error) {
 	c.mu.Lock()
-	switch found = c.look(send, choice); {
+	if c.closed || !c.waits(send) {
+		found = c.look(send, choice)
+	}
+	switch {
 	case found == foundSelect:
 	case !choice.Open():
 		found = foundLate

@@ -245,6 +245,22 @@ func TestShuffle(t *testing.T) {
 	for _, n := range seen {
 		require.InDelta(t, 1000, n, 5*29)
 	}
+	for n := 2; n <= maxShuffled; n++ {
+		first := make([]int, n)
+		for range 1000 * n {
+			var s sequence
+			s.shuffle(n)
+			first[s.at(0, n)]++
+			o := slices.Clone(s.order[:n])
+			slices.Sort(o)
+			for i := range o {
+				require.EqualValues(t, i, o[i])
+			}
+		}
+		for _, k := range first {
+			require.InDelta(t, 1000, k, 5*32)
+		}
+	}
 }
 
 // A Select whose wait ends for nothing, because another receiver of a Broadcast was closed, goes on with the time that

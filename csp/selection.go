@@ -20,14 +20,14 @@ type selection struct {
 
 var selections = sync.Pool{New: func() any { return new(selection) }}
 
-// enlist is steps 2 to 4. The choice may be waited for then.
-func (s *selection) enlist(cases []Case, t *sequence) {
+// enlist is steps 2 to 4. The choice may be waited for then. others tells that not all cases are channels.
+func (s *selection) enlist(cases []Case, t *sequence, others bool) {
 	s.choice.Prepare()
 	s.nodes = slices.Grow(s.nodes, len(cases))[:len(cases)]
 	for k := range cases {
 		i := t.at(k, len(cases))
 		c := &cases[i]
-		if c.ch == nil || c.never {
+		if c.ch == nil {
 			continue
 		}
 		node, found, err := c.ch.enlist(c.send, c.v, &s.choice, i)
@@ -43,22 +43,24 @@ func (s *selection) enlist(cases []Case, t *sequence) {
 				s.choice.Wake()
 				s.choice.Wait()
 				s.withdraw(cases, noCase)
-				s.enlistLocked(cases, t)
+				s.enlistLocked(cases, t, others)
 			}
 		}
 		return
 	}
-	s.subscribe(cases)
+	if others {
+		s.subscribe(cases)
+	}
 }
 
 // enlistLocked is step 3.
-func (s *selection) enlistLocked(cases []Case, t *sequence) {
+func (s *selection) enlistLocked(cases []Case, t *sequence, others bool) {
 	s.choice.Prepare()
 	s.lockAll(cases)
 	for k := range cases {
 		i := t.at(k, len(cases))
 		c := &cases[i]
-		if c.ch == nil || c.never {
+		if c.ch == nil {
 			continue
 		}
 		if done, w, err := c.ch.try(c.send, c.v); done {
@@ -71,19 +73,21 @@ func (s *selection) enlistLocked(cases []Case, t *sequence) {
 		}
 	}
 	for i := range cases {
-		if c := &cases[i]; c.ch != nil && !c.never {
+		if c := &cases[i]; c.ch != nil {
 			s.nodes[i] = c.ch.queue(c.send, c.v, &s.choice, i)
 		}
 	}
 	s.unlockAll()
-	s.subscribe(cases)
+	if others {
+		s.subscribe(cases)
+	}
 }
 
 // lockAll locks each channel of cases once, in order.
 func (s *selection) lockAll(cases []Case) {
 	for i := range cases {
 		k := &cases[i]
-		if k.ch == nil || k.never {
+		if k.ch == nil {
 			continue
 		}
 		at := len(s.held)
@@ -136,7 +140,10 @@ func (s *selection) finish(cases []Case, won int, err error) (int, error) {
 		won, err = won&^closedCase, ErrClosed
 	}
 	s.withdraw(cases, won)
-	s.nodes, s.err = s.nodes[:0], nil
+	s.nodes = s.nodes[:0]
+	if s.err != nil {
+		s.err = nil
+	}
 	selections.Put(s)
 	if won == noCase {
 		won = -1
@@ -186,6 +193,12 @@ func (t *sequence) shuffle(n int) {
 		return
 	}
 	t.shuffled = true
+	if n <= fewCases {
+		all := orders4[n]
+		few := &all[uint64(rand.Uint32())*uint64(len(all))>>32]
+		t.order[0], t.order[1], t.order[2], t.order[3] = few[0], few[1], few[2], few[3]
+		return
+	}
 	var r uint64
 	for i := range n {
 		if i%4 == 1 { // four draws of 16 bits; the first case needs none
@@ -197,6 +210,25 @@ func (t *sequence) shuffle(n int) {
 		t.order[j] = uint8(i)
 	}
 }
+
+// fewCases is the number of cases up to which all orders are known in advance: to look one up takes half of the time.
+const fewCases = 4
+
+// orders4 are all orders of so many cases.
+var orders4 = func() (all [fewCases + 1][][fewCases]uint8) {
+	all[1] = [][fewCases]uint8{{}}
+	for n := 2; n <= fewCases; n++ {
+		for _, o := range all[n-1] {
+			for at := range n { // the new one goes there
+				x := o
+				copy(x[at+1:], o[at:])
+				x[at] = uint8(n - 1)
+				all[n] = append(all[n], x)
+			}
+		}
+	}
+	return all
+}()
 
 // at is the case that is the k-th of n.
 func (t *sequence) at(k, n int) int {

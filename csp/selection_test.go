@@ -25,7 +25,7 @@ func (m meddler) enlist(send bool, v any, c *executor.Choice, i int) (any, findi
 // enlisted does what a Select does from the moment on at which it has found nothing.
 func enlisted(cases ...Case) (int, error) {
 	s := selections.Get().(*selection)
-	s.enlist(cases, &sequence{})
+	s.enlist(cases, &sequence{}, false)
 	return s.finish(cases, s.choice.Wait(), nil)
 }
 
@@ -104,7 +104,7 @@ func TestSelectMeetsSelectWhileItEnlists(t *testing.T) {
 		}
 		peer := selections.Get().(*selection)
 		them := []Case{other}
-		op.ch = meddler{op.ch, func() { peer.enlist(them, &sequence{}) }}
+		op.ch = meddler{op.ch, func() { peer.enlist(them, &sequence{}, false) }}
 		i, err := enlisted(Recv(a, new(int)), op)
 		require.NoError(t, err)
 		require.Equal(t, 1, i)
@@ -124,7 +124,7 @@ func TestSelectMeetsSelectTooLate(t *testing.T) {
 	them := []Case{Send(b, &y)}
 	op := Recv(b, new(int))
 	op.ch = meddler{op.ch, func() {
-		peer.enlist(them, &sequence{})
+		peer.enlist(them, &sequence{}, false)
 		require.NoError(t, a.TrySend(5))
 	}}
 	i, err := enlisted(Recv(a, x), op)
@@ -147,7 +147,7 @@ func TestSelectPassesOverItself(t *testing.T) {
 	c, d := New[int](0), New[int](0)
 	gone := selections.Get().(*selection)
 	goneCases := []Case{Send(c, new(int)), Recv(d, new(int))}
-	gone.enlist(goneCases, &sequence{})
+	gone.enlist(goneCases, &sequence{}, false)
 	require.NoError(t, d.TrySend(1)) // it is decided, and its node is still at c
 
 	in, out := new(int), 3
@@ -175,7 +175,7 @@ func TestSelectInVain(t *testing.T) {
 	v := new(int)
 	queued := func(k Case) (undo func()) {
 		s, cases := selections.Get().(*selection), []Case{k}
-		s.enlist(cases, &sequence{})
+		s.enlist(cases, &sequence{}, false)
 		return func() { _, _ = s.finish(cases, s.choice.Wait(), nil) }
 	}
 	waiting := func(f func(), n func() int) (undo func()) {
