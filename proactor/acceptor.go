@@ -65,7 +65,7 @@ func (e *Engine) Accept(l syscall.Conn, each func(*Conn)) (*Acceptor, error) {
 	e.mu.Lock()
 	if e.closing {
 		e.mu.Unlock()
-		e.system.Close(fd, false)
+		e.system.Close(fd, op.Orderly)
 		return nil, ErrShutdown
 	}
 	e.acceptors[a] = struct{}{}
@@ -245,7 +245,7 @@ func (a *Acceptor) Complete(o *op.Op, r *op.Completion) {
 	switch {
 	case fd < 0:
 	case drop:
-		a.loop.engine.system.Close(fd, true)
+		a.loop.engine.system.Close(fd, op.Reset)
 	default:
 		c := newConn(a.loop.engine.assign(), fd, a.mayLinger())
 		a.calling = true
@@ -292,7 +292,7 @@ func (a *Acceptor) end(err error) {
 	a.err, a.closed = err, true
 	a.timer.Stop()
 	a.loop.forget(a.fd)
-	e.system.Close(a.fd, false)
+	e.system.Close(a.fd, op.Orderly)
 	a.fd = -1
 	e.mu.Lock()
 	delete(e.acceptors, a)

@@ -163,7 +163,7 @@ func (k *Kernel) Shutdown(fd, how int) syscall.Errno {
 }
 
 // Close implements op.System.
-func (k *Kernel) Close(fd int, reset bool) syscall.Errno {
+func (k *Kernel) Close(fd int, how op.Closing) syscall.Errno {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	f := k.files[fd]
@@ -176,7 +176,7 @@ func (k *Kernel) Close(fd int, reset bool) syscall.Errno {
 	}
 	switch s := f.socket; {
 	case s == nil:
-	case reset:
+	case how == op.Reset:
 		s.linger0 = true
 	case f.fds == 1 && s.unpaid():
 		k.violate("descriptor %d was closed while the kernel reads from memory that it was lent, and nothing bounds for how long", fd)

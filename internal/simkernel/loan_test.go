@@ -36,7 +36,7 @@ func newLender(t *testing.T, c Config) lender {
 	peer := k.Dial(port)
 	fd, errno := k.take(k.files[l].socket, true)
 	require.Zero(t, errno)
-	require.Zero(t, k.Close(l, false))
+	require.Zero(t, k.Close(l, op.Orderly))
 	return lender{t, k, b, fd, peer}
 }
 
@@ -77,7 +77,7 @@ func (l lender) done(violations ...string) {
 	l.t.Helper()
 	require.NoError(l.t, l.b.Close())
 	if l.k.files[l.fd] != nil {
-		require.Zero(l.t, l.k.Close(l.fd, true))
+		require.Zero(l.t, l.k.Close(l.fd, op.Reset))
 	}
 	l.peer.Close(true)
 	got := l.k.Violations()
@@ -120,7 +120,7 @@ func TestLoanBroken(t *testing.T) {
 	_, got := l.send(p)
 	l.poll()
 	p[0] = 'x'
-	require.Zero(t, l.k.Close(l.fd, false))
+	require.Zero(t, l.k.Close(l.fd, op.Orderly))
 	l.k.Freeze(false)
 	l.poll()
 	require.Len(t, *got, 2)
@@ -156,7 +156,7 @@ func TestLoanEnds(t *testing.T) {
 	l.poll()
 	require.Len(t, *got, 2, "half of it was taken; then the reset freed it")
 	require.False(t, l.k.Lent(p))
-	require.Zero(t, l.k.Close(l.fd, false))
+	require.Zero(t, l.k.Close(l.fd, op.Orderly))
 	require.NoError(t, l.b.Close())
 	require.Empty(t, l.k.Violations())
 
