@@ -14,6 +14,7 @@ import (
 
 	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/internal/dgram"
+	"github.com/ouro-io/ouro/internal/netsim"
 	"github.com/ouro-io/ouro/internal/simkernel"
 	"github.com/ouro-io/ouro/net"
 	"github.com/ouro-io/ouro/proactor"
@@ -93,7 +94,10 @@ func (x *exchange) open() {
 		if e.peer != 0 {
 			std = simulatedUDP[1]
 		}
-		e.conn, err = net.On(w.engine).SimulatedUDP(std, fd, t.rarely(2))
+		var c net.Conn
+		if c, err = netsim.UDP(w.engine, std, fd, t.rarely(2)); err == nil {
+			e.conn = c.(*net.UDPConn)
+		}
 	}
 	if err != nil {
 		w.wrong("a socket cannot be made: %v", err)
