@@ -48,6 +48,7 @@ func (c *UnixConn) ReadFromUnix(b []byte) (n int, addr *UnixAddr, err error) {
 	switch {
 	case err != nil:
 	case failed != nil:
+		err = named("recvfrom", err)
 		n, err = 0, os.NewSyscallError("recvfrom", failed)
 	case n == 0 && c.network != "unixgram":
 		err = io.EOF
