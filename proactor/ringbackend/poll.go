@@ -214,3 +214,5 @@ func (b *Backend) unclaimed(ref op.Ref, cqe *uring.CQE) {
 		_ = unix.Close(int(cqe.Res))
 	}
 }
+		// Nobody will serve it, so its peer is reset; and with an SO_LINGER of its listener's close(2) would wait.
+		_ = unix.SetsockoptLinger(int(cqe.Res), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
