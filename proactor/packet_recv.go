@@ -173,7 +173,7 @@ func (c *PacketConn) awaitPacket(ctx context.Context) error {
 		}
 		if c.direct {
 			if c.recvOn || !c.recvDirect() {
-				c.waitReadable()
+				c.waitReadable(ctx)
 			}
 			continue
 		}

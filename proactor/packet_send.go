@@ -242,11 +242,15 @@ func (c *PacketConn) sendable() error {
 // Otherwise the system call is made at once, one for all of ms.
 func (c *PacketConn) WriteMsgs(ms []dgram.Msg) (int, error) { return c.writeMsgs(noContext, ms) }
 
+// ownContext is a context of one call, which tells its batch by it. A user's may serve many calls, or not even be comparable.
+type ownContext struct{ context.Context }
+
 // WriteMsgsContext is WriteMsgs that ends with ctx too, and then returns ctx.Err() with how many were sent.
 func (c *PacketConn) WriteMsgsContext(ctx context.Context, ms []dgram.Msg) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
+	ctx = &ownContext{ctx}
 	defer context.AfterFunc(ctx, func() {
 		c.mu.Lock()
 		for _, l := range []*sendList{&c.waiting, &c.flying} {
