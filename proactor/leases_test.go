@@ -32,8 +32,8 @@ func scribbled(p []byte, n int, released *atomic.Int32) []buffers.Lease {
 	return all
 }
 
-// Leases that are written together arrive whole and in order, with a copy and without, however many and long they are; and none comes
-// back while the kernel may still read it, though the peer takes its time.
+// Leases that are written together arrive whole and in order, with a copy and without, however many and long they are; and
+// none comes back while the kernel may still read it, though the peer takes its time.
 func TestWriteLeases(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		e := newEngine(t, cfg)
