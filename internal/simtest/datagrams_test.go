@@ -20,8 +20,9 @@ import (
 	"github.com/ouro-io/ouro/proactor"
 )
 
-// An exchange are the datagram sockets of a world: ends are the engine's, callers those of other machines. Nobody tells
-// a program that no more will come: when nothing can happen any more and all that wait wait rightly, the exchange closes all ends.
+// An exchange are the datagram sockets of a world: ends are the engine's, callers those of other machines. Nobody tells a
+// program that no more will come: when nothing can happen any more and all that wait wait rightly, the exchange closes all
+// ends.
 type exchange struct {
 	w       *world
 	ends    []*end
