@@ -243,8 +243,14 @@ func (a *actor[M]) stopped() {
 func (a *actor[M]) discard() {
 	why := a.stoppedError()
 	a.mu.Lock()
+	extras := a.extra
 	a.extra = nil
 	a.mu.Unlock()
+	for _, x := range extras {
+		if x.skip == nil {
+			a.system.deadLetter(a.path, x.m, why)
+		}
+	}
 	for ; a.next < a.nb; a.next++ {
 		a.system.deadLetter(a.path, a.batch[a.next], why)
 	}
@@ -325,6 +331,22 @@ func (c *Context[M]) Every(d time.Duration, m M) (stop func()) {
 		panic("actor: Every needs a positive interval")
 	}
 	return c.a.timer(d, d, m)
+}
+
+// Pipe has the actor told, once f has settled, the message that build makes of its result, so that the actor need not await it
+// and handles other messages meanwhile. The message does not count in the mailbox; after a restart it still comes, and after
+// the actor's end it is a dead letter. build runs on whichever goroutine settles f, or at once when it has settled: it should
+// be short and touch nothing of the actor's state. Cancel f, or give its operation Context(), to have it end with the actor.
+func Pipe[M, R any](c *Context[M], f *future.Future[R], build func(R, error) M) {
+	a := c.a
+	tell := func(rs []future.Result[R]) (none struct{}) {
+		a.pipe(build(rs[0].Value, rs[0].Err))
+		return none
+	}
+	future.Map(future.AllSettled(f), tell).Recover(func(err error) (none struct{}, _ error) {
+		a.system.gaveUp(&a.cell, fmt.Errorf("the message of a Pipe was not made: %w", err))
+		return none, nil
+	})
 }
 
 // Address is anything that has an actor: a Ref of whatever messages.

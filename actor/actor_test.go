@@ -267,6 +267,77 @@ func TestBecomeAndTimers(t *testing.T) {
 	require.Empty(t, got)
 }
 
+// An actor that pipes a result to itself handles other messages meanwhile; a result that comes too late is a dead letter.
+func TestPipe(t *testing.T) {
+	var dead atomic.Int64
+	var gaveUp atomic.Int64
+	s := newSystem(t, 2, Config{DeadLetter: func(DeadLetter) { dead.Add(1) }, GaveUp: func(string, error) { gaveUp.Add(1) }})
+	var results [5]future.Promise[int]
+	next := 0
+	got := make(chan string, 10)
+	p := simple(func(c *Context[string], m string) error {
+		switch m {
+		case "ask":
+			Pipe(c, results[next].Future(), func(v int, err error) string { return fmt.Sprint(v, err) })
+			next++
+		case "ask badly":
+			Pipe(c, results[next].Future(), func(v int, err error) string { panic(errBoom) })
+			next++
+		}
+		got <- m
+		return nil
+	})
+	p.Mailbox = 1
+	r := spawn(t, s, p)
+	tell := func(m string) {
+		require.NoError(t, r.Tell(m))
+		require.Equal(t, m, <-got)
+	}
+	tell("ask")
+	tell("ask")
+	tell("other")
+	results[0].Resolve(7)
+	require.Equal(t, "7 <nil>", <-got)
+	results[1].Reject(errBoom)
+	require.Equal(t, "0 boom", <-got)
+	results[2].Resolve(8)
+	tell("ask") // it has settled
+	require.Equal(t, "8 <nil>", <-got)
+	tell("ask badly")
+	results[3].Resolve(9)
+	require.EqualValues(t, 1, gaveUp.Load())
+	tell("ask")
+	r.Drain()
+	ended(t, r)
+	require.Zero(t, dead.Load())
+	results[4].Resolve(10)
+	require.EqualValues(t, 1, dead.Load())
+	require.Empty(t, got)
+}
+
+// What a Pipe has brought and the actor's end leaves unhandled is a dead letter, unlike the messages of timers.
+func TestPipeIsCountedWhenTheActorStops(t *testing.T) {
+	var dead []any
+	s := newSystem(t, 1, Config{DeadLetter: func(d DeadLetter) { dead = append(dead, d.Message) }})
+	entered, leave := make(chan bool), make(chan bool)
+	r := spawn(t, s, Props[int]{New: func(c *Context[int]) (Behavior[int], error) {
+		return func(c *Context[int], m int) error {
+			for i := range 3 {
+				Pipe(c, future.Resolved(i), func(v int, _ error) int { return v })
+			}
+			close(entered)
+			<-leave
+			return nil
+		}, nil
+	}})
+	require.NoError(t, r.Tell(-1))
+	<-entered
+	r.Stop()
+	close(leave)
+	ended(t, r)
+	require.Equal(t, []any{0, 1, 2}, dead)
+}
+
 func TestWatch(t *testing.T) {
 	s := newSystem(t, 2, Config{})
 	told := make(chan string, 10)

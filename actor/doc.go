@@ -27,8 +27,8 @@
 //     actors run on all workers.
 //   - Delivery is at most once, and in order for one sender. What reaches nobody is a dead letter, which is counted and can
 //     be seen.
-//   - A mailbox is bounded; Overflow says what happens to more. Messages of timers and watches, of which each has at most
-//     one under way, do not count.
+//   - A mailbox is bounded; Overflow says what happens to more. Messages of timers, watches and pipes, of which each has at
+//     most one under way, do not count.
 //   - An error or panic suspends the actor with its mailbox until its parent's Supervision has decided. A restart ends
 //     its children and timers and makes its state anew; the message that it failed at is not handled again.
 //   - The end of an actor is known to whoever watches it, fails the Asks that wait for it, and comes after that of its

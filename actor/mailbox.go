@@ -11,13 +11,14 @@ type mailbox[M any] struct {
 	bound   int
 	ring    []M // grows up to bound
 	head, n int
-	extra   []extra[M] // from timers and watches: in order, and not counted
+	extra   []extra[M] // from timers, watches and pipes: in order, and not counted
 	first   *sender    // those that wait for room
 	last    *sender
 	timers  map[*timer[M]]struct{}
 }
 
-// extra is a message that may be taken back until it is taken out. skip is called with mu held.
+// extra is a message that may be taken back until it is taken out. skip is called with mu held; nil: it may not, as one that
+// a Pipe brings.
 type extra[M any] struct {
 	m    M
 	skip func() bool
@@ -57,10 +58,10 @@ func (b *mailbox[M]) grow() {
 	b.ring, b.head = ring, 0
 }
 
-// take moves messages into batch and returns how many: those from timers and watches first.
+// take moves messages into batch and returns how many: those that are not counted first.
 func (b *mailbox[M]) take(batch []M) (n int) {
 	for n < len(batch) && len(b.extra) > 0 {
-		if x := b.extra[0]; !x.skip() {
+		if x := b.extra[0]; x.skip == nil || !x.skip() {
 			batch[n] = x.m
 			n++
 		}
@@ -159,15 +160,24 @@ func (a *actor[M]) waitForRoom() {
 	a.mu.Lock()
 }
 
-// pushExtra leaves a message that does not count. Any goroutine, also in loop state.
-func (a *actor[M]) pushExtra(x extra[M]) {
+// pipe leaves the message of a Pipe. Any goroutine, also in loop state.
+func (a *actor[M]) pipe(m M) {
+	if !a.pushExtra(extra[M]{m, nil}) {
+		a.system.deadLetter(a.path, m, a.stoppedError())
+	}
+}
+
+// pushExtra leaves a message that does not count. It reports false when the actor has stopped. Any goroutine, also in loop
+// state.
+func (a *actor[M]) pushExtra(x extra[M]) bool {
 	a.mu.Lock()
 	if a.closed {
 		a.mu.Unlock()
-		return
+		return false
 	}
 	a.extra = append(a.extra, x)
 	a.rouse()
+	return true
 }
 
 // timer tells its actor a message. At most one message of it waits.

@@ -122,12 +122,11 @@ func (b *Broadcast[T]) SendContext(ctx context.Context, v T) error {
 	b.senders.PushBack(n)
 	b.mu.Unlock()
 	err := b.senders.Await(ctx, &b.mu, n)
-	b.mu.Lock()
-	if err == nil && !n.Value.ok {
-		err = ErrClosed
+	ok := err != nil || n.Value.ok
+	b.senders.End(&b.mu, n, err)
+	if !ok {
+		return ErrClosed
 	}
-	b.senders.Give(n)
-	b.mu.Unlock()
 	return err
 }
 
@@ -158,6 +157,7 @@ func (b *Broadcast[T]) Close() {
 	var wake waitq.Chain[slot[T]]
 	b.closed = true
 	for n := b.senders.PopFront(); n != nil; n = b.senders.PopFront() {
+		b.senders.Retire(n)
 		wake.Add(n)
 	}
 	b.wait.tell()
@@ -194,6 +194,7 @@ func (b *Broadcast[T]) admit(wake *waitq.Chain[slot[T]]) {
 	for !b.senders.Empty() && b.room() {
 		n := b.senders.PopFront()
 		n.Value.ok = b.put(n.Value.v) == nil
+		b.senders.Retire(n)
 		wake.Add(n)
 	}
 }

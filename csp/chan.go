@@ -30,7 +30,11 @@ const MaxCapacity = 1 << 30
 // the buffer is full, or of capacity 0, and senders wait; the buffer is empty and receivers wait. Who finds a waiting
 // party claims its node under mu, hands the value over in the node, and wakes it after mu is released. A node that
 // belongs to a Select is claimed only if the Select's Choice is claimed too; when it was taken by another case the node
-// is dropped, which changes nothing for anybody.
+// is dropped, which changes nothing for anybody. Who claims also gives the node back, so that the party that it wakes needs
+// mu no more.
+//
+// vain spares a Select that looks at many channels the mutexes of those that have nothing for it: see there. It is written
+// under mu only.
 //
 // First in, first out: values in the order in which they were sent, waiting parties in the order in which they came,
 // and nobody overtakes those that wait.
@@ -45,14 +49,24 @@ type Chan[T any] struct {
 	senders  waitq.List[slot[T]]
 	receives waitq.List[slot[T]]
 	id       atomic.Uint64 // the order in which selects lock; 0 until asked for
+	vain     atomic.Uint32
 }
+
+// What would have to wait, in vain. A bit is set by a Select's attempt that found it so, and cleared by whatever changes that,
+// before mu is released; a cleared one says nothing. So who finds it set, without mu, has seen a moment in which the operation
+// would have had to wait. It costs those that use no Select a load.
+const (
+	vainRecv uint32 = 1 << iota
+	vainSend
+)
 
 // slot is what a waiting party gives or gets.
 type slot[T any] struct {
 	v      T
 	ok     bool             // the value was handed over; false when the channel was closed instead
 	choice *executor.Choice // of a Select; nil when the party waits for this channel only
-	index  int
+	index  int              // of the Select's case
+	into   *T               // where a Select receives to
 }
 
 // New makes a channel that holds up to capacity values; 0 means a rendezvous. It panics when capacity is negative or
@@ -109,16 +123,15 @@ func (c *Chan[T]) send(ctx context.Context, v T) error {
 	n.Value.v = v
 	n.Waiter.Prepare()
 	c.senders.PushBack(n)
+	c.hope(vainRecv)
 	c.mu.Unlock()
 	if ctx.Done() == nil {
 		n.Waiter.Wait() // as few frames as can be below the switch: see Waiter.Wait
 	} else if err := c.wait(ctx, &c.senders, n); err != nil {
 		return err
 	}
-	c.mu.Lock()
 	ok := n.Value.ok
-	c.senders.Give(n)
-	c.mu.Unlock()
+	n.Done()
 	if !ok {
 		return ErrClosed
 	}
@@ -163,16 +176,15 @@ func (c *Chan[T]) recv(ctx context.Context) (v T, err error) {
 	n := c.receives.Take()
 	n.Waiter.Prepare()
 	c.receives.PushBack(n)
+	c.hope(vainSend)
 	c.mu.Unlock()
 	if ctx.Done() == nil {
 		n.Waiter.Wait() // as few frames as can be below the switch: see Waiter.Wait
 	} else if err := c.wait(ctx, &c.receives, n); err != nil {
 		return v, err
 	}
-	c.mu.Lock()
 	v, ok := n.Value.v, n.Value.ok
-	c.receives.Give(n)
-	c.mu.Unlock()
+	n.Done()
 	if !ok {
 		return v, ErrClosed
 	}
@@ -225,10 +237,11 @@ func (c *Chan[T]) shut() bool {
 		return false
 	}
 	c.closed = true
+	c.vain.Store(0)
 	var wake []waker
 	for _, q := range []*waitq.List[slot[T]]{&c.receives, &c.senders} {
-		for n := pop(q); n != nil; n = pop(q) {
-			wake = append(wake, wakerOf(n))
+		for n := pop(q, closedCase); n != nil; n = pop(q, closedCase) {
+			wake = append(wake, settled(q, n, false))
 		}
 	}
 	c.mu.Unlock()
@@ -242,9 +255,7 @@ func (c *Chan[T]) shut() bool {
 func (c *Chan[T]) wait(ctx context.Context, q *waitq.List[slot[T]], n *waitq.Node[slot[T]]) error {
 	err := q.Await(ctx, &c.mu, n)
 	if err != nil {
-		c.mu.Lock()
-		q.Give(n)
-		c.mu.Unlock()
+		q.End(&c.mu, n, err)
 	}
 	return err
 }
@@ -271,9 +282,13 @@ func (c *Chan[T]) trySend(v *T) (done bool, w waker, err error) {
 	if c.closed {
 		return true, waker{}, ErrClosed
 	}
-	if n := pop(&c.receives); n != nil {
-		n.Value.v, n.Value.ok = *v, true
-		return true, wakerOf(n), nil
+	if n := pop(&c.receives, 0); n != nil {
+		if into := n.Value.into; into != nil {
+			*into = *v
+		} else {
+			n.Value.v = *v
+		}
+		return true, settled(&c.receives, n, true), nil
 	}
 	if c.count == len(c.buf) {
 		return false, waker{}, nil
@@ -285,9 +300,9 @@ func (c *Chan[T]) trySend(v *T) (done bool, w waker, err error) {
 // tryRecv receives into *v if that is possible at once. The caller holds mu, and wakes w once it has released it.
 func (c *Chan[T]) tryRecv(v *T) (done bool, w waker, err error) {
 	if c.count == 0 {
-		if n := pop(&c.senders); n != nil { // a rendezvous
-			*v, n.Value.ok = n.Value.v, true
-			return true, wakerOf(n), nil
+		if n := pop(&c.senders, 0); n != nil { // a rendezvous
+			*v = n.Value.v
+			return true, settled(&c.senders, n, true), nil
 		}
 		if c.closed {
 			return true, waker{}, ErrClosed
@@ -300,10 +315,10 @@ func (c *Chan[T]) tryRecv(v *T) (done bool, w waker, err error) {
 		c.head = 0
 	}
 	c.count--
-	if n := pop(&c.senders); n != nil {
+	c.hope(vainSend)
+	if n := pop(&c.senders, 0); n != nil {
 		c.put(n.Value.v)
-		n.Value.ok = true
-		w = wakerOf(n)
+		w = settled(&c.senders, n, true)
 	}
 	return true, w, nil
 }
@@ -315,29 +330,43 @@ func (c *Chan[T]) put(v T) {
 	}
 	c.buf[at] = v
 	c.count++
+	c.hope(vainRecv)
 }
 
-// pop claims the party that has waited longest. It drops those of Selects that were taken by another case.
-func pop[T any](q *waitq.List[slot[T]]) *waitq.Node[slot[T]] {
+// hope clears a bit of vain. The caller holds mu.
+func (c *Chan[T]) hope(bit uint32) {
+	if s := c.vain.Load(); s&bit != 0 {
+		c.vain.Store(s &^ bit)
+	}
+}
+
+// pop claims the party that has waited longest; a Select, for its case with how set in the index. It drops the nodes of
+// Selects that were taken by another case, which those take back themselves.
+func pop[T any](q *waitq.List[slot[T]], how int) *waitq.Node[slot[T]] {
 	for {
 		n := q.PopFront()
-		if n == nil || n.Value.choice == nil || n.Value.choice.Claim(n.Value.index) {
+		if n == nil || n.Value.choice == nil || n.Value.choice.Claim(n.Value.index|how) {
 			return n
 		}
 	}
+}
+
+// settled gives back the node of a party that was claimed and has got what it waits for, and tells how to wake it. ok is as in
+// slot; a Select reads it from the index that it was claimed for. The caller holds mu.
+func settled[T any](q *waitq.List[slot[T]], n *waitq.Node[slot[T]], ok bool) waker {
+	if c := n.Value.choice; c != nil {
+		q.Give(n)
+		return waker{choice: c}
+	}
+	n.Value.ok = ok
+	q.Retire(n)
+	return waker{waiter: &n.Waiter}
 }
 
 // waker is a claimed party that is still to be woken, or nobody.
 type waker struct {
 	waiter *executor.Waiter
 	choice *executor.Choice
-}
-
-func wakerOf[T any](n *waitq.Node[slot[T]]) waker {
-	if n.Value.choice != nil {
-		return waker{choice: n.Value.choice}
-	}
-	return waker{waiter: &n.Waiter}
 }
 
 func (w waker) wake() {

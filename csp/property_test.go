@@ -119,13 +119,36 @@ func (m *model) deliver(t *rapid.T) (v int, ok bool) {
 	return 0, false
 }
 
+func (m *model) trySend(sel bool) error {
+	if !sel {
+		return m.c.TrySend(m.next)
+	}
+	_, err := TrySelect(Send(m.c, &m.next))
+	return err
+}
+
+func (m *model) tryRecv(sel bool) (v int, err error) {
+	if !sel {
+		return m.c.TryRecv()
+	}
+	_, err = TrySelect(Recv(m.c, &v))
+	return v, err
+}
+
 func (m *model) actions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"": m.settle,
 		"send": func(t *rapid.T) {
 			m.next++
 			v := m.next
-			p := m.start(func(ctx context.Context, p *party) { p.err = m.c.SendContext(ctx, v) })
+			way := rapid.IntRange(0, 1).Draw(t, "way")
+			p := m.start(func(ctx context.Context, p *party) {
+				if way == 0 {
+					p.err = m.c.SendContext(ctx, v)
+				} else {
+					_, p.err = Select(ctx, Send(m.c, &v), Recv[int](nil, new(int)), After(time.Hour))
+				}
+			})
 			p.v = v
 			if m.closed {
 				m.finished(t, p, 0, ErrClosed)
@@ -162,7 +185,7 @@ func (m *model) actions() map[string]func(*rapid.T) {
 		},
 		"trySend": func(t *rapid.T) {
 			m.next++
-			err := m.c.TrySend(m.next)
+			err := m.trySend(rapid.Bool().Draw(t, "select"))
 			if m.closed {
 				require.Equal(t, ErrClosed, err)
 			} else if m.accept(t, m.next) {
@@ -172,7 +195,7 @@ func (m *model) actions() map[string]func(*rapid.T) {
 			}
 		},
 		"tryRecv": func(t *rapid.T) {
-			got, err := m.c.TryRecv()
+			got, err := m.tryRecv(rapid.Bool().Draw(t, "select"))
 			if v, ok := m.deliver(t); ok {
 				require.NoError(t, err)
 				require.Equal(t, v, got)

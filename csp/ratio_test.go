@@ -79,15 +79,18 @@ func contests(t *testing.T) []contest {
 		t.Cleanup(func() { _ = (*e).Shutdown(context.Background()) })
 	}
 	return []contest{
-		{"ping-pong, rendezvous", func(n int) { s.pingPong(n, 0) }, goPingPong, 3, 100_000},
-		{"ping-pong, capacity 1", func(n int) { s.pingPong(n, 1) }, goPingPong, 3, 100_000},
+		{"ping-pong, rendezvous", func(n int) { s.pingPong(n, 0, s.one) }, goPingPong, 3, 100_000},
+		{"ping-pong, capacity 1", func(n int) { s.pingPong(n, 1, s.one) }, goPingPong, 3, 100_000},
+		{"ping-pong, rendezvous, goroutines", func(n int) { s.pingPong(n, 0, nil) }, goPingPong, 1, 50_000},
 		{"one way, capacity 64 vs unbuffered", func(n int) { s.oneWay(n, 64) }, func(n int) { goOneWay(n, 0) }, 3, 200_000},
 		{"one way, capacity 64 vs capacity 64", func(n int) { s.oneWay(n, 64) }, func(n int) { goOneWay(n, 64) }, 1, 200_000},
 		{"mpsc, 8 producers, 1 worker", func(n int) { s.mpsc(n, s.one) }, goMPSC, 1, 400_000},
 		{"mpsc, 8 producers, 2 workers", func(n int) { s.mpsc(n, s.two) }, goMPSC, 1, 400_000},
 		{"mpsc, 8 producers, all goroutines", func(n int) { s.mpsc(n, nil) }, goMPSC, 1, 400_000},
 		{"select of 4, one ready", s.selectReady, goSelectReady, 1, 100_000},
-		{"select of 4, waiting", s.selectWaiting, goSelectWaiting, 1, 50_000},
+		{"select of 4, waiting", func(n int) { s.selectWaiting(n, s.one) }, goSelectWaiting, 1, 50_000},
+		{"select of 4, waiting, goroutines", func(n int) { s.selectWaiting(n, nil) }, goSelectWaiting, 1, 50_000},
+		{"select of 4, waiting for a select", s.selectSelect, goSelectSelect, 1, 50_000},
 		{"mutex, uncontended", s.mutexAlone, goMutexAlone, 0.5, 1_000_000},
 		{"mutex, 8 coroutines of 2 workers", func(n int) { s.mutex(n, s.two, false) }, goMutex, 1, 200_000},
 		{"barging mutex, 8 coroutines of 2 workers", func(n int) { s.mutex(n, s.two, true) }, goMutex, 1, 200_000},
@@ -98,8 +101,12 @@ func contests(t *testing.T) []contest {
 	}
 }
 
-// on runs f as a coroutine of worker i of e and waits.
+// on runs f as a coroutine of worker i of e and waits; without e it calls f.
 func on(e *executor.Executor, i int, f func()) {
+	if e == nil {
+		f()
+		return
+	}
 	done := make(chan struct{})
 	if err := e.Workers()[i].Go(func() { defer close(done); f() }); err != nil {
 		panic(err)
@@ -107,10 +114,19 @@ func on(e *executor.Executor, i int, f func()) {
 	<-done
 }
 
-func (s *shared) pingPong(n, size int) {
-	on(s.one, 0, func() {
+// beside starts f where on runs.
+func beside(e *executor.Executor, f func()) {
+	if e == nil {
+		go f()
+		return
+	}
+	_ = e.Workers()[0].Go(f)
+}
+
+func (s *shared) pingPong(n, size int, e *executor.Executor) {
+	on(e, 0, func() {
 		x, y := New[int](size), New[int](size)
-		_ = s.one.Workers()[0].Go(func() {
+		beside(e, func() {
 			for v := range x.Range() {
 				y.Send(v)
 			}
@@ -238,14 +254,57 @@ func goSelectReady(n int) {
 	}
 }
 
-func (s *shared) selectWaiting(n int) {
+// selectSelect has a Select of four receives wait for one of four sends, in turns with an acknowledgement.
+func (s *shared) selectSelect(n int) {
 	on(s.one, 0, func() {
+		c, back := [4]*Chan[int]{New[int](0), New[int](0), New[int](0), New[int](0)}, New[int](0)
+		beside(s.one, func() {
+			v := new(int)
+			for range n {
+				_, _ = Select(context.Background(), Send(c[0], v), Send(c[1], v), Send(c[2], v), Send(c[3], v))
+				back.Recv()
+			}
+		})
+		v := new(int)
+		for range n {
+			_, _ = Select(context.Background(), Recv(c[0], v), Recv(c[1], v), Recv(c[2], v), Recv(c[3], v))
+			back.Send(1)
+		}
+	})
+}
+
+func goSelectSelect(n int) {
+	c, back := [4]chan int{make(chan int), make(chan int), make(chan int), make(chan int)}, make(chan int)
+	go func() {
+		for range n {
+			select {
+			case c[0] <- 1:
+			case c[1] <- 1:
+			case c[2] <- 1:
+			case c[3] <- 1:
+			}
+			<-back
+		}
+	}()
+	for range n {
+		select {
+		case <-c[0]:
+		case <-c[1]:
+		case <-c[2]:
+		case <-c[3]:
+		}
+		back <- 1
+	}
+}
+
+func (s *shared) selectWaiting(n int, e *executor.Executor) {
+	on(e, 0, func() {
 		var c [4]*Chan[int]
 		for i := range c {
 			c[i] = New[int](0)
 		}
 		back := New[int](0)
-		_ = s.one.Workers()[0].Go(func() {
+		beside(e, func() {
 			for i := range n {
 				c[i&3].Send(i)
 				back.Recv()

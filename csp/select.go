@@ -2,8 +2,6 @@ package csp
 
 import (
 	"context"
-	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,37 +10,67 @@ import (
 
 // How a Select commits exactly one case
 //
-//  1. Each case is tried by itself, in a random order or in the order given. Mostly one of them can go on.
-//  2. Otherwise the channels are locked, all of them, in the order of their numbers, so that selects never wait for each
-//     other in a circle. The cases are tried once more. If none can go on, a node of the Select's Choice is queued at
-//     each channel, and the locks are released. Two selects that meet at a channel are never both undecided: one of
-//     them is queued, and the other holds all of its own locks and is queued nowhere.
-//  3. The other events (timers, contexts, futures: executor.Source) are subscribed to. They need no locks, since all
+//  1. Each case is tried by itself, in a random order or in the order given. Mostly one of them can go on. What is known to
+//     be in vain (Chan.vain) is passed over without a lock.
+//  2. Otherwise the Select enlists: it opens its Choice, and goes from channel to channel once more, holding one lock at a
+//     time. Where nothing is to be had it queues a node of the Choice; from then on whoever comes there can claim it. If
+//     something is to be had meanwhile, and it is not itself a Select's, the Select claims its own Choice and takes that; if
+//     its Choice was claimed before, that case it is.
+//  3. If it finds a node of another Select that is undecided, both could be claimed at any moment, and neither can claim two
+//     Choices in one step. Then it claims its own, for no case, takes its nodes back, and begins anew, with the locks of all
+//     its channels, taken in the order of their numbers, so that selects never wait for each other in a circle. The cases are
+//     tried once more. If none can go on, a node is queued at each channel, and the locks are released. While it tries, this
+//     Select is queued nowhere, so it needs only the other one's Choice; and it is never undecided, queued, and trying.
+//  4. The other events (timers, contexts, futures: executor.Source) are subscribed to. They need no locks, since all
 //     they can do is to claim the Choice.
-//  4. The Select waits. Who claims its Choice hands a value over in the node, or marks it, and wakes it.
-//  5. All nodes are taken back and all sources told Unsubscribe. Only then may the Choice be used again.
+//  5. The Select waits. Who claims its Choice takes or leaves the value where the case says, gives that one node back, and
+//     wakes it.
+//  6. The other nodes are taken back, and all sources told Unsubscribe. Only then may the Choice be used again.
 
 // Case is one of the things that a Select may do. Recv, Send, After, Done and On make one.
 type Case struct {
-	ch    channel         // of Send and Recv
+	ch    channel         // of Send and Recv; nil also for a channel that is nil
+	vain  *atomic.Uint32  // of ch
 	src   executor.Source // of On and the others
 	v     any             // *T: where to, or where from
+	after time.Duration
 	send  bool
 	timed bool // After; src is made when the Select has to wait
-	after time.Duration
-	never bool // a nil channel
+	never bool // nothing to wait for
 }
 
-// channel is a Chan[T] for any T. All but lock, unlock and order is called under its mutex.
+// channel is a Chan[T] for any T.
 type channel interface {
+	// attempt does a case's operation if that is possible at once.
+	attempt(send bool, v any) (done bool, err error)
+	// enlist does it if that is possible and takes c for i, or queues a node.
+	enlist(send bool, v any, c *executor.Choice, i int) (node any, found finding, err error)
+	// unqueue takes a node back.
+	unqueue(send bool, node any)
+
 	order() uint64
 	lock()
 	unlock()
+	// Under the lock:
 	try(send bool, v any) (done bool, w waker, err error)
-	attempt(send bool, v any) (done bool, err error) // takes the lock itself
-	queue(send bool, v any, c *executor.Choice, i int) any
-	unqueue(send bool, node any, won bool, v any) error // takes the lock itself
+	queue(send bool, v any, c *executor.Choice, i int) (node any)
 }
+
+// finding is what a Select finds at a channel.
+type finding uint8
+
+const (
+	foundNothing finding = iota // it is queued
+	foundIt                     // it has its case
+	foundLate                   // it has one already
+	foundSelect                 // another one that is undecided
+)
+
+// closedCase marks the index of a case that happens because its channel was closed. noCase is no case's.
+const (
+	closedCase = 1 << 24
+	noCase     = 1 << 25
+)
 
 // taker is a Source that brings something, to the one party that waits for it.
 type taker interface {
@@ -57,7 +85,10 @@ func Recv[T any](c *Chan[T], into *T) Case {
 	if into == nil {
 		panic("csp: Recv case without a place to receive into")
 	}
-	return Case{ch: c, v: into, never: c == nil}
+	if c == nil {
+		return Case{never: true}
+	}
+	return Case{ch: c, vain: &c.vain, v: into}
 }
 
 // Send is a case that sends *v, which is read when the case happens and must not be changed until the Select has
@@ -66,7 +97,10 @@ func Send[T any](c *Chan[T], v *T) Case {
 	if v == nil {
 		panic("csp: Send case without a value")
 	}
-	return Case{ch: c, v: v, send: true, never: c == nil}
+	if c == nil {
+		return Case{never: true}
+	}
+	return Case{ch: c, vain: &c.vain, v: v, send: true}
 }
 
 // After is a case that happens when d has passed since the Select began to wait. 0 or less makes it the default: it
@@ -93,8 +127,9 @@ func SelectPriority(ctx context.Context, cases ...Case) (int, error) { return do
 
 // TrySelect is Select that does not wait: it returns -1 and ErrWouldBlock when no case can happen at once.
 func TrySelect(cases ...Case) (int, error) {
-	var order [maxShuffled]uint8
-	if i, err := attemptAll(cases, shuffle(&order, len(cases))); i >= 0 {
+	var t sequence
+	t.shuffle(len(cases))
+	if i, _, err := attemptAll(cases, &t); i >= 0 {
 		return i, err
 	}
 	if i := otherwise(cases); i >= 0 {
@@ -117,103 +152,82 @@ func do(ctx context.Context, cases []Case, priority bool) (int, error) {
 	if ctx.Err() != nil {
 		return -1, context.Cause(ctx)
 	}
-	var array [maxShuffled]uint8
-	var order []uint8
+	var t sequence
 	if !priority {
-		order = shuffle(&array, len(cases))
+		t.shuffle(len(cases))
 	}
-	if i, err := attemptAll(cases, order); i >= 0 {
+	i, others, err := attemptAll(cases, &t)
+	if i >= 0 {
 		return i, err
 	}
-	if i := otherwise(cases); i >= 0 {
-		return i, nil
+	if others {
+		if i := otherwise(cases); i >= 0 {
+			return i, nil
+		}
 	}
-	defer stopAlarms(cases)
 	for {
 		s := selections.Get().(*selection)
-		i, done, err := s.run(ctx, cases, order)
-		clear(s.held)
-		clear(s.nodes)
-		s.held, s.nodes = s.held[:0], s.nodes[:0]
-		selections.Put(s)
+		s.enlist(cases, &t, others)
+		var won int
+		var err error
+		if ctx.Done() == nil {
+			won = s.choice.Wait() // as few frames as can be below the switch: see Waiter.Wait
+		} else {
+			won, err = s.choice.WaitContext(ctx)
+		}
+		done := true
+		if won, err = s.finish(cases, won, err); won >= 0 {
+			if k, ok := cases[won].src.(taker); ok {
+				done, err = k.take(cases[won].v)
+			}
+		}
+		// When done is false the event that won had been taken meanwhile by another receiver.
+		if !done && ctx.Err() != nil {
+			won, done, err = -1, true, context.Cause(ctx)
+		}
+		if !done {
+			won, _, err = attemptAll(cases, &t)
+			done = won >= 0
+		}
 		if done {
-			return i, err
-		}
-		if ctx.Err() != nil {
-			return -1, context.Cause(ctx)
-		}
-		if i, err := attemptAll(cases, order); i >= 0 {
-			return i, err
+			if others {
+				stopAlarms(cases)
+			}
+			return won, err
 		}
 	}
 }
 
-// maxShuffled is the number of cases up to which a Select tries them in a truly random order. Beyond it begins at a
-// random one and goes round.
-const maxShuffled = 16
-
-// shuffle returns a random order of n cases, nil if n < 2.
-func shuffle(a *[maxShuffled]uint8, n int) []uint8 {
-	if n < 2 {
-		return nil
-	}
-	if n > maxShuffled {
-		return a[:0:0]
-	}
-	var r uint64
-	for i := range n {
-		if i%4 == 1 { // four draws of 16 bits; the first case needs none
-			r = rand.Uint64()
+// attemptAll tries the cases one by one. It returns -1 when none could happen, and then whether there are others than channels.
+func attemptAll(cases []Case, t *sequence) (won int, others bool, err error) {
+	for k := range cases {
+		i := t.at(k, len(cases))
+		switch c := &cases[i]; {
+		case c.ch != nil:
+			if c.vain.Load()&vainly(c.send) != 0 {
+				continue
+			}
+			if done, err := c.ch.attempt(c.send, c.v); done {
+				return i, false, err
+			}
+		case c.src != nil && !c.never:
+			if done, err := c.taken(); done {
+				return i, true, err
+			}
+			others = true
+		default:
+			others = true
 		}
-		j := uint8((r & 0xffff) * uint64(i+1) >> 16) // even but for one in 4096
-		r >>= 16
-		a[i] = a[j]
-		a[j] = uint8(i)
 	}
-	return a[:n]
+	return -1, others, nil
 }
 
-// each calls f with the indices of n cases in the order o: nil for as given, empty for a rotation.
-func each(n int, o []uint8, f func(i int) bool) {
-	start := 0
-	if o != nil && len(o) == 0 {
-		start = rand.IntN(n)
+// vainly is the bit that says that a send or a receive would have to wait.
+func vainly(send bool) uint32 {
+	if send {
+		return vainSend
 	}
-	for k := range n {
-		i := start + k
-		if len(o) > 0 {
-			i = int(o[k])
-		} else if i >= n {
-			i -= n
-		}
-		if f(i) {
-			return
-		}
-	}
-}
-
-// attemptAll tries the cases one by one. It returns -1 when none could happen.
-func attemptAll(cases []Case, order []uint8) (won int, err error) {
-	won = -1
-	each(len(cases), order, func(i int) bool {
-		done := false
-		if done, err = cases[i].attempt(); done {
-			won = i
-		}
-		return done
-	})
-	return won, err
-}
-
-func (k *Case) attempt() (bool, error) {
-	switch {
-	case k.never:
-	case k.ch != nil:
-		return k.ch.attempt(k.send, k.v)
-	case k.src != nil:
-		return k.taken()
-	}
-	return false, nil
+	return vainRecv
 }
 
 // taken takes the event of a source if it has happened.
@@ -227,72 +241,6 @@ func (k *Case) taken() (bool, error) {
 	return true, nil
 }
 
-// selection is what a Select needs when it has to wait.
-type selection struct {
-	choice executor.Choice
-	held   []channel // locked, in order
-	nodes  []any     // per case
-}
-
-var selections = sync.Pool{New: func() any { return new(selection) }}
-
-// run is steps 2 to 5. done is false when the event that won had been taken meanwhile by another receiver.
-func (s *selection) run(ctx context.Context, cases []Case, order []uint8) (won int, done bool, err error) {
-	s.lockAll(cases)
-	var w waker
-	won = -1
-	each(len(cases), order, func(i int) bool {
-		if k := &cases[i]; k.ch != nil && !k.never {
-			if done, w, err = k.ch.try(k.send, k.v); done {
-				won = i
-			}
-		}
-		return done
-	})
-	if done {
-		s.unlockAll()
-		w.wake()
-		return won, true, err
-	}
-	s.choice.Prepare()
-	for i := range cases {
-		var node any
-		if k := &cases[i]; k.ch != nil && !k.never {
-			node = k.ch.queue(k.send, k.v, &s.choice, i)
-		}
-		s.nodes = append(s.nodes, node)
-	}
-	s.unlockAll()
-	s.subscribe(cases)
-	won, err = s.choice.WaitContext(ctx)
-	gaveUp := err != nil
-	for i := range cases {
-		if e := s.withdraw(&cases[i], i, i == won); e != nil {
-			err = e
-		}
-	}
-	if gaveUp {
-		return -1, true, err
-	}
-	if t, ok := cases[won].src.(taker); ok {
-		done, err = t.take(cases[won].v)
-		return won, done, err
-	}
-	return won, true, err
-}
-
-func (s *selection) subscribe(cases []Case) {
-	for i := range cases {
-		k := &cases[i]
-		if k.timed && k.src == nil { // not when it waits again: the time runs from the first wait
-			k.src = executor.After(k.after)
-		}
-		if k.src != nil && !k.never {
-			k.src.Subscribe(&s.choice, i)
-		}
-	}
-}
-
 // stopAlarms makes the cases as they were given.
 func stopAlarms(cases []Case) {
 	for i := range cases {
@@ -302,47 +250,3 @@ func stopAlarms(cases []Case) {
 		}
 	}
 }
-
-// withdraw takes back what case i left behind.
-func (s *selection) withdraw(k *Case, i int, won bool) error {
-	switch {
-	case k.never:
-	case k.ch != nil:
-		return k.ch.unqueue(k.send, s.nodes[i], won, k.v)
-	case k.src != nil:
-		k.src.Unsubscribe(&s.choice, i)
-	}
-	return nil
-}
-
-// lockAll locks each channel of cases once, in order.
-func (s *selection) lockAll(cases []Case) {
-	for i := range cases {
-		k := &cases[i]
-		if k.ch == nil || k.never {
-			continue
-		}
-		at := len(s.held)
-		for at > 0 && s.held[at-1].order() > k.ch.order() {
-			at--
-		}
-		if at > 0 && s.held[at-1].order() == k.ch.order() {
-			continue
-		}
-		s.held = append(s.held, nil)
-		copy(s.held[at+1:], s.held[at:])
-		s.held[at] = k.ch
-	}
-	for _, c := range s.held {
-		c.lock()
-	}
-}
-
-func (s *selection) unlockAll() {
-	for _, c := range s.held {
-		c.unlock()
-	}
-}
-
-// orders numbers the channels that take part in selects.
-var orders atomic.Uint64

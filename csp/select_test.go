@@ -234,8 +234,9 @@ func (happened) Unsubscribe(c *executor.Choice, _ int) {}
 func TestShuffle(t *testing.T) {
 	seen := map[[3]uint8]int{}
 	for range 6000 {
-		var a [maxShuffled]uint8
-		o := shuffle(&a, 3)
+		var s sequence
+		s.shuffle(3)
+		o := s.order[:3]
 		seen[[3]uint8(o)]++
 		slices.Sort(o)
 		require.Equal(t, []uint8{0, 1, 2}, o)
@@ -243,6 +244,22 @@ func TestShuffle(t *testing.T) {
 	require.Len(t, seen, 6)
 	for _, n := range seen {
 		require.InDelta(t, 1000, n, 5*29)
+	}
+	for n := 2; n <= maxShuffled; n++ {
+		first := make([]int, n)
+		for range 1000 * n {
+			var s sequence
+			s.shuffle(n)
+			first[s.at(0, n)]++
+			o := slices.Clone(s.order[:n])
+			slices.Sort(o)
+			for i := range o {
+				require.EqualValues(t, i, o[i])
+			}
+		}
+		for _, k := range first {
+			require.InDelta(t, 1000, k, 5*32)
+		}
 	}
 }
 

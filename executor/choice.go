@@ -8,16 +8,16 @@ import (
 
 // Choice is one wait for the first of several events, of which exactly one is taken: what a select waits with.
 //
-// State: closed → open (Prepare) → claimed by event i (Claim(i) of exactly one party) → woken (that party's Wake) →
-// closed (Wait returns). The claim and the wake-up are two steps so that the winner can hand over what belongs to the
-// event in between, and so that a loser leaves no trace: a Choice may be used again as soon as Wait has returned and
-// all sources that it was given to were told Unsubscribe.
+// State: closed → open (Prepare) → claimed by event i (Claim(i) of exactly one party) → woken (that party's Wake), upon which
+// Wait returns; claimed it stays until the next Prepare. The claim and the wake-up are two steps so that the winner can hand
+// over what belongs to the event in between, and so that a loser leaves no trace: a Choice may be used again as soon as Wait
+// has returned and all sources that it was given to were told Unsubscribe.
 //
 // One goroutine or coroutine owns a Choice and calls Prepare and Wait; Claim and Wake are for anybody. The zero value
 // is ready for Prepare.
 type Choice struct {
 	waiter Waiter
-	won    atomic.Int32 // 0 nobody may claim, choiceOpen, else 2 + the index of the event
+	won    atomic.Int32 // 0 before the first Prepare, choiceOpen, else 2 + the index of the event
 }
 
 const (
@@ -48,7 +48,7 @@ func (c *Choice) Wake() { c.waiter.Wake() }
 // Wait returns the index of the event that claimed c, after its Wake.
 func (c *Choice) Wait() int {
 	c.waiter.Wait()
-	return int(c.won.Swap(choiceClosed) - choiceFirst)
+	return int(c.won.Load() - choiceFirst)
 }
 
 // WaitContext is Wait that gives up when ctx ends first: c is claimed by nobody else then, and it returns
@@ -58,11 +58,10 @@ func (c *Choice) WaitContext(ctx context.Context) (int, error) {
 		return c.Wait(), nil
 	}
 	err := c.waiter.WaitContext(ctx, func() bool { return c.Claim(math.MaxInt32 - int(choiceFirst)) })
-	won := int(c.won.Swap(choiceClosed) - choiceFirst)
 	if err != nil {
 		return -1, err
 	}
-	return won, nil
+	return int(c.won.Load() - choiceFirst), nil
 }
 
 // Source is an event that a Choice can wait for: a future, a timer, the end of a context. It stays "happened" once it

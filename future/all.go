@@ -32,6 +32,15 @@ func All[T any](fs ...*Future[T]) *Future[[]T] {
 	}, func() ([]T, error) { return []T{}, nil })
 }
 
+// Zip returns the future of fn applied to both values, which may be of different types. The first error settles it and
+// cancels the other, as with All. fn runs as that of Then does.
+func Zip[A, B, T any](a *Future[A], b *Future[B], fn func(A, B) (T, error)) *Future[T] {
+	both := All(Map(a, discard[A]), Map(b, discard[B]))
+	return Then(both, func([]struct{}) (T, error) { return fn(a.value, b.value) })
+}
+
+func discard[T any](T) (none struct{}) { return none }
+
 // AllSettled returns the future of all results, in the order of fs. It never fails.
 func AllSettled[T any](fs ...*Future[T]) *Future[[]Result[T]] {
 	g := newGroup[T, []Result[T]](fs)

@@ -1,5 +1,5 @@
 // Package future has results that are there or will be, and what can be made of them: in sequence (Then, Map, Chain,
-// Recover, OrElse), of many (All, AllSettled, Any, Race) and by time (Timeout, Delay, Retry).
+// Recover, OrElse, Finally), of many (All, Zip, AllSettled, Any, Race) and by time (Timeout, Delay, Retry).
 //
 //	price := future.Go(ctx, func(ctx context.Context) (int, error) { return ask(ctx, "a") }).Timeout(time.Second)
 //	best, err := future.Any(price, other).Await(ctx)
@@ -27,7 +27,7 @@
 //   - Errors keep their causes: errors.Is and errors.As work through every combinator. Where several errors make one,
 //     all of them are in it. A panic becomes an *executor.PanicError with its stack, runtime.Goexit
 //     executor.ErrGoexit.
-//   - A step of Then, Map, Recover and Shield is one allocation; Await without a context that can end is none.
+//   - A step of Then, Map, Recover, Finally and Shield is one allocation; Await without a context that can end is none.
 //
 // # What it refuses
 //

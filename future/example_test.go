@@ -32,6 +32,19 @@ func ExampleThen() {
 	// Output: 3 bytes <nil>
 }
 
+// Two results of different types make one, and what they need is given back however that ends.
+func ExampleZip() {
+	ctx := context.Background()
+	name := future.Go(ctx, func(context.Context) (string, error) { return "anna", nil })
+	age := future.Go(ctx, func(context.Context) (int, error) { return 42, nil })
+	both := future.Zip(name, age, func(n string, a int) (string, error) { return fmt.Sprintf("%s, %d", n, a), nil })
+	closed := both.Finally(func() { fmt.Println("connection closed") })
+	fmt.Println(closed.Await(ctx))
+	// Output:
+	// connection closed
+	// anna, 42 <nil>
+}
+
 func ExampleRetry() {
 	calls := 0
 	f := future.Retry(context.Background(), future.RetryConfig{Attempts: 3, Min: time.Millisecond}, func(context.Context) (int, error) {

@@ -140,6 +140,13 @@ func TestErrorsKeepTheirCause(t *testing.T) {
 		"OrElse": func(f *Future[int]) *Future[int] {
 			return f.OrElse(func(err error) *Future[int] { return Rejected[int](err) })
 		},
+		"Finally": func(f *Future[int]) *Future[int] { return f.Finally(func() {}) },
+		"Zip left": func(f *Future[int]) *Future[int] {
+			return Zip(f, Resolved("a"), func(v int, _ string) (int, error) { return v, nil })
+		},
+		"Zip right": func(f *Future[int]) *Future[int] {
+			return Zip(new(Promise[string]).Future(), f, func(_ string, v int) (int, error) { return v, nil })
+		},
 		"Shield":  func(f *Future[int]) *Future[int] { return f.Shield() },
 		"Timeout": func(f *Future[int]) *Future[int] { return f.Timeout(time.Hour) },
 		"All":     func(f *Future[int]) *Future[int] { return Map(All(Resolved(1), f), func(v []int) int { return v[0] }) },
@@ -189,6 +196,11 @@ func TestPanicsInFunctions(t *testing.T) {
 			"OrElse": func(f *Future[int]) *Future[int] {
 				return failing(f).OrElse(func(error) *Future[int] { fail(); return nil })
 			},
+			"Finally":           func(f *Future[int]) *Future[int] { return f.Finally(fail) },
+			"Finally, an error": func(f *Future[int]) *Future[int] { return Then(f, refuse).Finally(fail) },
+			"Zip": func(f *Future[int]) *Future[int] {
+				return Zip(f, Resolved(""), func(int, string) (int, error) { fail(); return 0, nil })
+			},
 		} {
 			t.Run(how+" "+name, func(t *testing.T) {
 				var p Promise[int]
@@ -208,6 +220,8 @@ func TestPanicsInFunctions(t *testing.T) {
 		}
 	}
 }
+
+func refuse(int) (int, error) { return 0, io.EOF }
 
 func failing(f *Future[int]) *Future[int] {
 	return Then(f, func(int) (int, error) { return 0, errBoom })
@@ -257,6 +271,13 @@ func TestCancelReachesTheSource(t *testing.T) {
 		},
 		"OrElse 2": func(f *Future[int]) *Future[int] {
 			return Rejected[int](errBoom).OrElse(func(error) *Future[int] { return f })
+		},
+		"Finally": func(f *Future[int]) *Future[int] { return f.Finally(func() {}) },
+		"Zip": func(f *Future[int]) *Future[int] {
+			return Zip(f, Resolved(true), func(v int, _ bool) (int, error) { return v, nil })
+		},
+		"Zip that failed": func(f *Future[int]) *Future[int] {
+			return Zip(Rejected[bool](errBoom), f, func(bool, int) (int, error) { return 0, nil })
 		},
 		"Timeout": func(f *Future[int]) *Future[int] { return f.Timeout(time.Hour) },
 		"All":     func(f *Future[int]) *Future[int] { return Map(All(f, f), func(v []int) int { return v[0] }) },

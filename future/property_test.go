@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,7 +58,7 @@ func TestTreesAgainstModel(t *testing.T) {
 		for range rapid.IntRange(1, 12).Draw(rt, "nodes") {
 			a := rapid.IntRange(0, len(futures)-1).Draw(rt, "a")
 			b := rapid.IntRange(0, len(futures)-1).Draw(rt, "b")
-			f, m := node(rapid.IntRange(0, 6).Draw(rt, "kind"), futures[a], futures[b], model[a], model[b])
+			f, m := node(rapid.IntRange(0, 8).Draw(rt, "kind"), futures[a], futures[b], model[a], model[b])
 			futures, model = append(futures, f), append(model, m)
 		}
 		var g sync.WaitGroup
@@ -127,6 +128,29 @@ func node(kind int, a, b *Future[int], ma, mb func() outcome) (*Future[int], fun
 	case 5:
 		sum := func(rs []Result[int]) int { return rs[0].Value*10 + rs[1].Value }
 		return Map(AllSettled(a, b), sum), func() outcome { return outcome{ma().v*10 + mb().v, nil} }
+	case 6:
+		// Shielded, as an error cancels the other; and only one may fail, or which it is depends on the order.
+		text := Map(b.Recover(func(error) (int, error) { return 1, nil }), strconv.Itoa)
+		read := func(v int, s string) (int, error) { w, err := strconv.Atoi(s); return v*100 + w, err }
+		return Zip(a.Shield(), text.Shield(), read), func() outcome {
+			o, p := ma(), mb()
+			if o.err != nil {
+				return o
+			}
+			if p.err != nil {
+				p.v = 1
+			}
+			return outcome{o.v*100 + p.v, nil}
+		}
+	case 7:
+		calls := 0
+		f := a.Finally(func() { calls++ })
+		return f, func() outcome {
+			if calls != 1 {
+				return outcome{0, fmt.Errorf("fn was called %d times", calls)}
+			}
+			return ma()
+		}
 	default:
 		return a.Timeout(time.Hour).Shield(), ma
 	}
@@ -219,6 +243,7 @@ func TestAllocations(t *testing.T) {
 		"Then":    func(f *Future[int]) *Future[int] { return Then(f, add) },
 		"Map":     func(f *Future[int]) *Future[int] { return Map(f, inc) },
 		"Recover": func(f *Future[int]) *Future[int] { return f.Recover(mend) },
+		"Finally": func(f *Future[int]) *Future[int] { return f.Finally(func() {}) },
 		"Shield":  func(f *Future[int]) *Future[int] { return f.Shield() },
 	} {
 		for _, late := range []bool{false, true} {

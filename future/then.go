@@ -43,6 +43,15 @@ func (f *Future[T]) OrElse(fn func(error) *Future[T]) *Future[T] {
 	return &s.Future
 }
 
+// Finally returns a future with f's result that settles once fn has been called, however f ends: for what has to be given
+// back. As with a deferred function, a panic in fn takes the place of the result.
+func (f *Future[T]) Finally(fn func()) *Future[T] {
+	s := &finallyStep[T]{fn: fn}
+	s.link.on = s
+	follow(f, &s.Future, &s.link, s)
+	return &s.Future
+}
+
 // Shield returns a future with f's result that protects f: Cancel settles the shield with its cause, and f goes on.
 func (f *Future[T]) Shield() *Future[T] {
 	s := &shieldStep[T]{}
@@ -126,6 +135,21 @@ func (s *recoverStep[T]) sourceSettled() (first, last *link) {
 	}
 	first, last, _ = s.finish(s.src.value, nil)
 	return first, last
+}
+
+type finallyStep[T any] struct {
+	Future[T]
+	step[T]
+	fn func()
+}
+
+func (s *finallyStep[T]) sourceSettled() (first, last *link) {
+	fn := s.fn
+	s.fn = nil
+	return attempt(&s.Future, func(src *Future[T]) (T, error) {
+		fn()
+		return src.value, src.err
+	}, s.src)
 }
 
 type shieldStep[T any] struct {

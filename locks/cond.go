@@ -37,9 +37,7 @@ func (c *Cond) WaitContext(ctx context.Context) error {
 	c.mu.Unlock()
 	c.L.Unlock()
 	err := c.queue.Await(ctx, &c.mu, n)
-	c.mu.Lock()
-	c.queue.Give(n)
-	c.mu.Unlock()
+	c.queue.End(&c.mu, n, err)
 	c.L.Lock()
 	return err
 }
@@ -48,6 +46,9 @@ func (c *Cond) WaitContext(ctx context.Context) error {
 func (c *Cond) Signal() {
 	c.mu.Lock()
 	n := c.queue.PopFront()
+	if n != nil {
+		c.queue.Retire(n)
+	}
 	c.mu.Unlock()
 	if n != nil {
 		n.Waiter.Wake()
@@ -59,6 +60,7 @@ func (c *Cond) Broadcast() {
 	c.mu.Lock()
 	var wake waitq.Chain[struct{}]
 	for n := c.queue.PopFront(); n != nil; n = c.queue.PopFront() {
+		c.queue.Retire(n)
 		wake.Add(n)
 	}
 	c.mu.Unlock()

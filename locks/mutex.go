@@ -85,8 +85,12 @@ func (m *Mutex) lockSlow(ctx context.Context) error {
 	for {
 		m.mu.Unlock()
 		err := m.queue.Await(ctx, &m.mu, n)
+		if err == nil && !m.Barging {
+			n.Done() // Unlock has retired it
+			return nil
+		}
 		m.mu.Lock()
-		if err == nil && m.Barging {
+		if err == nil {
 			m.woken = false
 			if !m.take() {
 				n.Waiter.Prepare()
@@ -134,6 +138,7 @@ func (m *Mutex) unlockSlow() {
 		m.state.Store(0)
 	case !m.Barging: // n has the lock now
 		m.queue.Remove(n)
+		m.queue.Retire(n)
 		m.settle()
 	default:
 		if m.woken {

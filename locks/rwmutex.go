@@ -85,9 +85,7 @@ func (m *RWMutex) lock(ctx context.Context, write bool) error {
 	} else {
 		err = n.Waiter.WaitContext(ctx, func() bool { return m.withdraw(q, n) })
 	}
-	m.mu.Lock()
-	q.Give(n)
-	m.mu.Unlock()
+	q.End(&m.mu, n, err)
 	return err
 }
 
@@ -111,6 +109,7 @@ func (m *RWMutex) withdraw(q *waitq.List[struct{}], n *waitq.Node[struct{}]) boo
 func (m *RWMutex) admit(wake *waitq.Chain[struct{}]) {
 	for n := m.arrived.PopFront(); n != nil; n = m.arrived.PopFront() {
 		m.readers++
+		m.arrived.Retire(n)
 		wake.Add(n)
 	}
 }
@@ -119,6 +118,7 @@ func (m *RWMutex) admit(wake *waitq.Chain[struct{}]) {
 func (m *RWMutex) nextWriter(wake *waitq.Chain[struct{}]) {
 	if n := m.writers.PopFront(); n != nil {
 		m.writing = true
+		m.writers.Retire(n)
 		wake.Add(n)
 	}
 }

@@ -72,9 +72,7 @@ func (s *Semaphore) AcquireContext(ctx context.Context, n int64) error {
 	} else {
 		err = p.Waiter.WaitContext(ctx, func() bool { return s.withdraw(p) })
 	}
-	s.mu.Lock()
-	s.queue.Give(p)
-	s.mu.Unlock()
+	s.queue.End(&s.mu, p, err)
 	return err
 }
 
@@ -135,6 +133,7 @@ func (s *Semaphore) serve(wake *waitq.Chain[int64]) {
 	for n := s.queue.Front(); n != nil && n.Value <= s.free; n = s.queue.Front() {
 		s.free -= n.Value
 		s.queue.Remove(n)
+		s.queue.Retire(n)
 		wake.Add(n)
 	}
 }

@@ -33,6 +33,7 @@ func (g *WaitGroup) Add(n int) {
 	var wake waitq.Chain[struct{}]
 	if g.count.Load() == 0 {
 		for p := g.queue.PopFront(); p != nil; p = g.queue.PopFront() {
+			g.queue.Retire(p)
 			wake.Add(p)
 		}
 	}
@@ -67,8 +68,6 @@ func (g *WaitGroup) WaitContext(ctx context.Context) error {
 	}
 	g.mu.Unlock()
 	err := g.queue.Await(ctx, &g.mu, n)
-	g.mu.Lock()
-	g.queue.Give(n)
-	g.mu.Unlock()
+	g.queue.End(&g.mu, n, err)
 	return err
 }

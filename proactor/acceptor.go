@@ -71,7 +71,7 @@ func (e *Engine) Accept(l syscall.Conn, each func(*Conn)) (*Acceptor, error) {
 	e.mu.Lock()
 	if e.closing {
 		e.mu.Unlock()
-		e.system.Close(fd, false)
+		e.system.Close(fd, op.Orderly)
 		return nil, ErrShutdown
 	}
 	e.acceptors[a] = struct{}{}
@@ -251,7 +251,7 @@ func (a *Acceptor) Complete(o *op.Op, r *op.Completion) {
 	switch {
 	case fd < 0:
 	case drop:
-		a.loop.engine.system.Close(fd, true)
+		a.loop.engine.system.Close(fd, op.Reset)
 	default:
 		c := newConn(a.loop.engine.assign(), fd, a.sealed == nil || !a.sealed.Sealed())
 		a.calling = true
@@ -288,7 +288,7 @@ func (a *Acceptor) end(err error) {
 	a.err, a.closed = err, true
 	a.timer.Stop()
 	a.loop.forget(a.fd)
-	e.system.Close(a.fd, false)
+	e.system.Close(a.fd, op.Orderly)
 	a.fd = -1
 	e.mu.Lock()
 	delete(e.acceptors, a)

@@ -67,6 +67,6 @@ func (c *Conn) broke(err error) {
 func (l *loop) late(o *op.Op, r *op.Completion) {
 	r.Lease.Release()
 	if o.Kind == op.Accept && r.Errno == 0 {
-		l.engine.system.Close(int(r.Result), true)
+		l.engine.system.Close(int(r.Result), op.Reset)
 	}
 }

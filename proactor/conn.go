@@ -361,15 +361,19 @@ func (c *Conn) finish() {
 		c.wait.write.Wake() // its kick may find the worker gone by now, as nothing here keeps that any more
 	}
 	if c.exposed && !c.discarded && c.loop.engine.system.Lingers(int(c.fd)) {
-		go c.closeFD() // it may wait for as long as the user has set, and the worker must not
+		go c.closeFD(op.Waiting) // for as long as the user has set, and the worker must not
 		return
 	}
-	c.closeFD()
+	how := op.Orderly
+	if c.discarded {
+		how = op.Reset
+	}
+	c.closeFD(how)
 }
 
 // closeFD is the end of c: nobody uses fd, and nobody will.
-func (c *Conn) closeFD() {
-	c.loop.engine.system.Close(int(c.fd), c.discarded)
+func (c *Conn) closeFD(how op.Closing) {
+	c.loop.engine.system.Close(int(c.fd), how)
 	if c.wait != nil && c.wait.closer != nil {
 		c.wait.closer.Wake()
 	}

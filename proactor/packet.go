@@ -283,7 +283,7 @@ func (c *PacketConn) finish() {
 	}
 	c.finished = true
 	c.timer.Stop()
-	c.loop.engine.system.Close(int(c.fd), false)
+	c.loop.engine.system.Close(int(c.fd), op.Waiting) // memberships of groups end under a lock of the whole system
 	c.loop.removePacket(c)
 	if c.closer != nil {
 		c.closer.Wake()

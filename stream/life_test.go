@@ -47,6 +47,7 @@ func suspensions() map[string]Stream[int] {
 		"pure computation":     endless,
 		"Tick":                 Map(Tick(time.Hour), func(time.Time) int { return 0 }),
 		"FromChan":             FromChan(make(chan int)),
+		"FromFunc":             FromFunc(func(ctx context.Context) (int, error) { return 0, routine.Sleep(ctx, time.Hour) }, nil),
 		"Try":                  Try(upTo(1, nil), wait),
 		"FlatMap":              FlatMap(upTo(1, nil), func(int) Stream[int] { return blocked[int]() }),
 		"Buffer":               then(upTo(5, nil)).Buffer(2),
@@ -192,8 +193,12 @@ func (h held) Release() { h.c.add(-1) }
 // TestDiscardedValuesAreReleased ends streams early, at every number of values, and counts what is still held.
 func TestDiscardedValuesAreReleased(t *testing.T) {
 	for name, op := range map[string]func(Stream[held]) Stream[held]{
-		"Filter":    func(s Stream[held]) Stream[held] { n := 0; return s.Filter(func(held) bool { n++; return n%2 == 0 }) },
-		"Skip":      func(s Stream[held]) Stream[held] { return s.Skip(3) },
+		"Filter": func(s Stream[held]) Stream[held] { n := 0; return s.Filter(func(held) bool { n++; return n%2 == 0 }) },
+		"Skip":   func(s Stream[held]) Stream[held] { return s.Skip(3) },
+		"SkipWhile": func(s Stream[held]) Stream[held] {
+			n := 0
+			return s.SkipWhile(func(held) bool { n++; return n%5 != 0 })
+		},
 		"TakeWhile": func(s Stream[held]) Stream[held] { n := 0; return s.TakeWhile(func(held) bool { n++; return n < 4 }) },
 		"Buffer":    func(s Stream[held]) Stream[held] { return s.Buffer(5) },
 		"Merge":     func(s Stream[held]) Stream[held] { return Merge(s, s) },
@@ -320,7 +325,7 @@ func TestSequentialOperatorsAllocateNothing(t *testing.T) {
 	if worldtest.Race {
 		t.Skip("the race detector allocates")
 	}
-	for _, op := range operators()[:9] {
+	for _, op := range operators()[:10] {
 		if op.name == "FlatMap" { // makes a stream per value
 			continue
 		}

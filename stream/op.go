@@ -140,6 +140,22 @@ func (s Stream[T]) TakeWhile(ok func(T) bool) Stream[T] {
 	}
 }
 
+// SkipWhile leaves the values out that come before the first for which out is false.
+func (s Stream[T]) SkipWhile(out func(T) bool) Stream[T] {
+	drop := dropper[T]()
+	return func(ctx context.Context, yield func(T) bool) error {
+		begun := false
+		return s(ctx, func(v T) bool {
+			if !begun && out(v) {
+				drop.drop(v)
+				return true
+			}
+			begun = true
+			return yield(v)
+		})
+	}
+}
+
 // Tap calls f for each value on its way.
 func (s Stream[T]) Tap(f func(T)) Stream[T] {
 	return func(ctx context.Context, yield func(T) bool) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
 	"testing"
@@ -77,6 +78,12 @@ func operators() []operator {
 			return each(vs, func(v int) int { sum += v; return sum })
 		}},
 		{"Skip", func(s Stream[int]) Stream[int] { return s.Skip(3) }, func(vs []int) []int { return vs[min(3, len(vs)):] }},
+		{"SkipWhile", func(s Stream[int]) Stream[int] { return s.SkipWhile(even) }, func(vs []int) []int {
+			if i := slices.IndexFunc(vs, odd); i >= 0 {
+				return vs[i:]
+			}
+			return nil
+		}},
 		{"Tap", func(s Stream[int]) Stream[int] { return s.Tap(func(int) {}) }, same},
 		{"Buffer 1", func(s Stream[int]) Stream[int] { return s.Buffer(1) }, same},
 		{"Buffer 5", func(s Stream[int]) Stream[int] { return s.Buffer(5) }, same},
@@ -112,6 +119,18 @@ func operators() []operator {
 				for v, ok := next(); ok && yield(v); v, ok = next() {
 				}
 				return nil
+			}
+		}, same},
+		{"FromFunc", func(s Stream[int]) Stream[int] {
+			return func(ctx context.Context, yield func(int) bool) (err error) {
+				next, stop := s.Pull(ctx)
+				defer func() { err = errors.Join(err, stop()) }()
+				return FromFunc(func(context.Context) (int, error) {
+					if v, ok := next(); ok {
+						return v, nil
+					}
+					return 0, fmt.Errorf("over: %w", io.EOF)
+				}, io.EOF)(ctx, yield)
 			}
 		}, same},
 		{"Zip", func(s Stream[int]) Stream[int] {

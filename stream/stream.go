@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"iter"
 )
 
@@ -36,6 +37,32 @@ func From2[T any](seq iter.Seq2[T, error]) Stream[T] {
 			}
 		}
 		return nil
+	}
+}
+
+// FromFunc is the stream of what next returns, until it returns an error: one that is end ends the stream well, any other is
+// the stream's. next gets the context of the run, and is called once for each value that is asked for:
+//
+//	stream.FromFunc(ch.RecvContext, csp.ErrClosed) // a channel of package csp, a Receiver, a Watcher's Next
+//
+// The way back is ForEach: s.ForEach(ctx, func(v T) error { return ch.SendContext(ctx, v) }).
+func FromFunc[T any](next func(context.Context) (T, error), end error) Stream[T] {
+	return func(ctx context.Context, yield func(T) bool) error {
+		for {
+			v, err := next(ctx)
+			switch {
+			case err == nil:
+			case ctx.Err() != nil:
+				return context.Cause(ctx)
+			case errors.Is(err, end):
+				return nil
+			default:
+				return err
+			}
+			if !yield(v) {
+				return nil
+			}
+		}
 	}
 }
 

@@ -61,8 +61,8 @@ type Stats struct {
 	Fixed, FixedBytes, FixedRefused uint64
 }
 
-// System is the set of socket calls that the engine makes without a backend's help. None of them waits, each is
-// safe from any goroutine, and 0 means success.
+// System is the set of socket calls that the engine makes without a backend's help. None of them waits but for a Close that is
+// told to; each is safe from any goroutine, and 0 means success.
 type System interface {
 	// Send is send(2) with MSG_DONTWAIT and MSG_NOSIGNAL.
 	Send(fd int, p []byte) (int, syscall.Errno)
@@ -70,9 +70,8 @@ type System interface {
 	Recv(fd int, p []byte) (int, syscall.Errno)
 	// Shutdown is shutdown(2).
 	Shutdown(fd, how int) syscall.Errno
-	// Close is close(2). With reset a socket drops what it holds and resets the peer, as the kernel does for a
-	// socket that is closed with unread data.
-	Close(fd int, reset bool) syscall.Errno
+	// Close is close(2), in the way that how says.
+	Close(fd int, how Closing) syscall.Errno
 	// Lingers reports whether Close may wait for what is unsent, as SO_LINGER with a time has it do.
 	Lingers(fd int) bool
 	// Duplicate is a close-on-exec duplicate of fd, whose status flags become those given: O_NONBLOCK or 0. They are
@@ -82,6 +81,18 @@ type System interface {
 	// not IP.
 	Name(fd int, peer bool) Endpoint
 }
+
+// Closing is a way to close a descriptor.
+type Closing uint8
+
+const (
+	// Orderly sends what the socket holds, and does not wait for that.
+	Orderly Closing = iota
+	// Reset drops what the socket holds and resets the peer, as the kernel does for a socket that is closed with unread data.
+	Reset
+	// Waiting is Orderly where the kernel may wait: Lingers has said so.
+	Waiting
+)
 
 // Endpoint is one end of an IP connection.
 type Endpoint struct {

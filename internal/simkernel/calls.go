@@ -163,7 +163,7 @@ func (k *Kernel) Shutdown(fd, how int) syscall.Errno {
 }
 
 // Close implements op.System.
-func (k *Kernel) Close(fd int, reset bool) syscall.Errno {
+func (k *Kernel) Close(fd int, how op.Closing) syscall.Errno {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	f := k.files[fd]
@@ -174,7 +174,7 @@ func (k *Kernel) Close(fd int, reset bool) syscall.Errno {
 	if f.inFlight > 0 {
 		k.violate("descriptor %d was closed with %d operations in flight on it", fd, f.inFlight)
 	}
-	if reset && f.socket != nil {
+	if how == op.Reset && f.socket != nil {
 		f.socket.linger0 = true
 	}
 	k.uninstall(fd)

@@ -120,7 +120,7 @@ func (k *Kernel) Seek(fd int, off int64, whence int) (int64, syscall.Errno) {
 }
 
 // Shut implements op.Disk.
-func (k *Kernel) Shut(fd int) { k.Close(fd, false) }
+func (k *Kernel) Shut(fd int) { k.Close(fd, op.Orderly) }
 
 // transfer makes a transfer of at most most bytes, all of them if it is negative. mu is held.
 func (k *Kernel) transfer(d *disk, kind op.Kind, p []byte, off int64, most int) (int, syscall.Errno) {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ouro-io/ouro/internal/dgram"
+	"github.com/ouro-io/ouro/internal/op"
 )
 
 // message is one to receive into, or to send, with room for a name and for control data.
@@ -65,7 +66,7 @@ func TestGramFates(t *testing.T) {
 	require.Equal(t, []syscall.Errno{0, syscall.ECONNREFUSED, 0}, []syscall.Errno{sends(), sends(), sends()})
 	require.Equal(t, 1, g.Failed(syscall.ECONNREFUSED))
 	for _, fd := range []int{fd, c} {
-		require.Zero(t, k.Close(fd, false))
+		require.Zero(t, k.Close(fd, op.Orderly))
 	}
 	require.Empty(t, k.Violations())
 }
@@ -94,6 +95,6 @@ func TestGramSegments(t *testing.T) {
 	require.False(t, taken[0].Cut)
 	require.True(t, taken[1].Cut)
 	for _, fd := range []int{fd, from} {
-		require.Zero(t, k.Close(fd, false))
+		require.Zero(t, k.Close(fd, op.Orderly))
 	}
 }

@@ -101,7 +101,7 @@ var mutations = []mutation{
 	{"what arrives for a closed connection is kept", "proactor/conn_recv.go",
 		"		c.discarded = true\n		l.Release()\n		return\n", "		c.discarded = true\n		return\n"},
 	{"a connection that arrives at a closed acceptor is kept", "proactor/acceptor.go",
-		"	case drop:\n		a.loop.engine.system.Close(fd, true)\n", "	case drop:\n"},
+		"	case drop:\n		a.loop.engine.system.Close(fd, op.Reset)\n", "	case drop:\n"},
 	{"the operator's shutdown forgets the acceptors", "proactor/engine.go",
 		"		a.stop()\n	}\n", "		_ = a\n	}\n"},
 }

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing/synctest"
 
+	"github.com/ouro-io/ouro/internal/op"
 	"github.com/ouro-io/ouro/net"
 	"github.com/ouro-io/ouro/proactor"
 )
@@ -82,7 +83,7 @@ func (w *world) serveEngine() (uint16, func()) {
 	}
 	return port, sync.OnceFunc(func() {
 		_ = a.Close()
-		w.kernel.Close(fd, false)
+		w.kernel.Close(fd, op.Orderly)
 	})
 }
 
@@ -142,7 +143,7 @@ func (w *world) serveNet() (uint16, func()) {
 	return port, sync.OnceFunc(func() {
 		_ = l.Close()
 		<-done
-		w.kernel.Close(real, false)
+		w.kernel.Close(real, op.Orderly)
 	})
 }
 

@@ -8,6 +8,7 @@ package waitq
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ouro-io/ouro/executor"
 )
@@ -15,26 +16,44 @@ import (
 // Node is one waiting party: what it waits on, and what it wants.
 //
 // Life: taken from a List → queued → claimed, by PopFront or Remove under the owner's mutex (so that exactly one party
-// claims it, and that one alone wakes it) → given back by the party that waited, which then knows that nobody else holds
-// it.
+// claims it, and that one alone wakes it) → back among the List's spare ones, in one of two ways:
+//
+//   - Give, under the mutex, by the party that waited, which then knows that nobody else holds it
+//   - Retire, by the party that claims it, while it has the mutex anyway; the party that waited then says Done when it has
+//     read what it was given, and needs no mutex for that. Until then the node is among the spare ones but not free.
+//
+// turns and done tell the two apart. turns counts how often the node was taken, and belongs to the mutex; done is turns as of
+// the last Done, and only the party that has the node writes it. The node is free when they are equal.
 type Node[V any] struct {
 	Waiter     executor.Waiter
 	Value      V
 	next, prev *Node[V]
+	link       *Node[V] // of a Chain
 	queued     bool
+	turns      uint32
+	done       atomic.Uint32
 }
 
 // Queued reports whether nobody has claimed n.
 func (n *Node[V]) Queued() bool { return n.queued }
 
+// Done ends the use of n by the party that has waited for its claim, if that was followed by a Retire. The mutex need not be
+// held.
+func (n *Node[V]) Done() {
+	var zero V
+	n.Value = zero
+	n.done.Store(n.turns)
+}
+
 // Next is the node behind n, nil for the last.
 func (n *Node[V]) Next() *Node[V] { return n.next }
 
-// List is a first-in, first-out queue of nodes, with some spare ones. The zero value is empty.
+// List is a first-in, first-out queue of nodes, with some spare ones, which are used again in the order in which they came
+// back: the first is the most likely to be free. The zero value is empty.
 type List[V any] struct {
-	head, tail *Node[V]
-	spare      *Node[V]
-	spares     int
+	head, tail  *Node[V]
+	spare, last *Node[V]
+	spares      int
 }
 
 // maxSpares bounds the nodes that a list keeps for later.
@@ -42,22 +61,39 @@ const maxSpares = 64
 
 // Take returns a node that is in no queue.
 func (l *List[V]) Take() *Node[V] {
-	if n := l.spare; n != nil {
+	n := l.spare
+	if n == nil || n.done.Load() != n.turns {
+		n = new(Node[V])
+	} else {
 		l.spare, n.next = n.next, nil
 		l.spares--
-		return n
 	}
-	return new(Node[V])
+	n.turns++
+	return n
 }
 
 // Give takes a node back that is in no queue and that nobody will wake.
 func (l *List[V]) Give(n *Node[V]) {
 	var zero V
 	n.Value = zero
-	if l.spares < maxSpares {
-		n.next, l.spare = l.spare, n
-		l.spares++
+	n.turns--
+	l.keep(n)
+}
+
+// Retire takes a node back that the caller has just claimed and will wake: who waits for that must call Done.
+func (l *List[V]) Retire(n *Node[V]) { l.keep(n) }
+
+func (l *List[V]) keep(n *Node[V]) {
+	if l.spares == maxSpares {
+		return
 	}
+	if l.spare == nil {
+		l.spare = n
+	} else {
+		l.last.next = n
+	}
+	l.last = n
+	l.spares++
 }
 
 // Empty reports whether nobody waits.
@@ -133,13 +169,25 @@ func (l *List[V]) Await(ctx context.Context, mu sync.Locker, n *Node[V]) error {
 	})
 }
 
+// End gives n back after Await, or the like, has returned err, if who claims nodes of l retires them. mu is the owner's mutex,
+// which the caller does not hold.
+func (l *List[V]) End(mu sync.Locker, n *Node[V], err error) {
+	if err == nil {
+		n.Done()
+		return
+	}
+	mu.Lock()
+	l.Give(n)
+	mu.Unlock()
+}
+
 // Chain is a list of claimed nodes that are still to be woken, so that waking needs no memory and no mutex.
 type Chain[V any] struct{ first, last *Node[V] }
 
 // Add puts a claimed node at the end.
 func (c *Chain[V]) Add(n *Node[V]) {
 	if c.last != nil {
-		c.last.next = n
+		c.last.link = n
 	} else {
 		c.first = n
 	}
@@ -152,8 +200,8 @@ func (c *Chain[V]) Empty() bool { return c.first == nil }
 // Wake wakes all. The owner's mutex need not be held.
 func (c *Chain[V]) Wake() {
 	for n := c.first; n != nil; {
-		next := n.next
-		n.next = nil
+		next := n.link
+		n.link = nil
 		n.Waiter.Wake() // n is the other's from here on
 		n = next
 	}
