@@ -67,7 +67,8 @@ func zcSmall(r *rig, k op.Kind) {
 	for i := range 12 { // each waits for the peer's acknowledgement, 40 ms if that is delayed
 		p := pattern(i*1000, 1000)
 		r.Equal(1000, r.sendZC(k, fd, p).count())
-		// Before the next: a send that the peer has no room for ends when it reads, and some kernels have it hold 32 of these only.
+		// Before the next: a send that the peer has no room for ends when it reads, and some kernels have it hold 32 of
+		// these only.
 		r.Equal(p, r.read(peer, 1000))
 	}
 }

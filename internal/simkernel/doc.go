@@ -1,5 +1,5 @@
-// Package simkernel is a kernel in memory, for tests: sockets for streams and datagrams, a network between them, disk files, and an
-// op.Backend on it.
+// Package simkernel is a kernel in memory, for tests: sockets for streams and datagrams, a network between them, disk
+// files, and an op.Backend on it.
 //
 // A Kernel decides nothing by itself. Whatever the real one may do in one order or another, early or late, whole or in
 // part, it asks its Chooser; so a run is a function of the Chooser's answers, as long as one goroutine at a time acts.

@@ -122,7 +122,7 @@ func (b *Backend) advance(r *request) {
 		r.finish(-int32(syscall.ECANCELED))
 	case r.file == nil:
 		r.finish(-int32(syscall.EBADF))
-	case r.file.disk != nil && onDisk(r.kind):
+	case r.file.disk != nil && r.kind.OnFile():
 		b.onDisk(r)
 	case r.file.gram != nil:
 		b.onGram(r)
@@ -176,9 +176,6 @@ var failures = map[op.Kind][]syscall.Errno{
 	op.RecvMsgInto: {syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.ENOMEM},
 	op.SendMsg:     {syscall.EPERM, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENOBUFS, syscall.ENOMEM},
 }
-
-// onDisk reports whether operations of the kind are for disk files.
-func onDisk(k op.Kind) bool { return k >= op.Read && k <= op.Fsync }
 
 // fail ends r with an error that is nobody's doing.
 func (r *request) fail() {

@@ -156,6 +156,9 @@ func (w *world) serveNet() (uint16, func()) {
 // rawConn is a descriptor of the simulated kernel as the engine wants to see one.
 type rawConn int
 
+// Sealed has the engine take the option SO_LINGER for unset, as package net does where nobody can have set it.
+func (r rawConn) Sealed() bool { return true }
+
 func (r rawConn) SyscallConn() (syscall.RawConn, error) { return r, nil }
 
 func (r rawConn) Control(f func(fd uintptr)) error {
