@@ -131,13 +131,6 @@ func (s *stage) await(until time.Time) bool {
 	}
 }
 
-// strain holds up the worker of the coroutine that calls it, so that the other takes some of its tasks.
-func (w *world) strain() {
-	if w.stage != nil && w.tape.rarely(3) {
-		time.Sleep(time.Duration(1+w.tape.Choose(4)) * 100 * time.Microsecond)
-	}
-}
-
 // earlier is the earlier of two times, of which zero is never.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
@@ -154,4 +147,10 @@ var workerMutations = []mutation{
 		"	w.inject(t)\n}\n", "	_ = t\n}\n"},
 	{"a write on another worker's connection kicks nobody", "proactor/conn.go",
 		"	return c.loop.w.Command(&c.ctl)\n}\n", "	return true\n}\n"},
+	{"a coroutine that suspends where it was left behind is not taken up again", "executor/runner.go",
+		"	co.commit(r.w.e)\n	return owner\n", "	if owner {\n		co.commit(r.w.e)\n	}\n	return owner\n"},
+	{"a runner that was deposed goes on", "executor/runner.go",
+		"	if r.state.Load()&stateMask == stateDeposed {\n		return false\n	}\n", ""},
+	{"who was left behind by a hand-over has forgotten who he is", "executor/section.go",
+		"			if r.actedBy(g) {\n				return r\n			}\n		}\n	}\n	return nil\n", "			if r.actedBy(g) {\n				return nil\n			}\n		}\n	}\n	return nil\n"},
 }

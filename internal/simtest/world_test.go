@@ -51,6 +51,7 @@ type world struct {
 	given         []*given
 	doubles       uint64 // leases released twice before
 	base          int    // listeners
+	blockers      []*blocker
 
 	mu      sync.Mutex
 	failure string
@@ -139,6 +140,7 @@ func (g *gated) Poll(wait time.Duration) (int, error) {
 	}
 	synctest.Wait()
 	if w.ending && w.engine.Stats().Conns == 0 {
+		w.unblock()
 		w.hold(true)
 	}
 	if w.polls++; w.polls == endlessPolls {
@@ -526,6 +528,7 @@ func (w *world) check() {
 	if w.stage != nil {
 		w.note("%d tasks stolen", s.Executor.Steals)
 		w.kernel.Tally("task is stolen", s.Executor.Steals)
+		w.kernel.Tally("worker is handed over", s.Executor.HandOvers)
 	}
 	out, doubles := 0, uint64(0)
 	for _, b := range s.Buffers {
