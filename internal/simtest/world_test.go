@@ -169,18 +169,25 @@ func (g *gated) Poll(wait time.Duration) (int, error) {
 		w.broke = true
 		w.command(finish)
 	}
+	if err != nil {
+		g.goes() // it polls no more, and the others need the turn
+	}
 	return n, err
+}
+
+// goes is the end of a worker's part on the stage, if there is one.
+func (g *gated) goes() {
+	if g.seat != nil && !g.seat.gone {
+		g.seat.gone = true
+		g.w.stage.left <- g.seat
+	}
 }
 
 // Close is the end of the worker.
 func (g *gated) Close() error {
 	g.w.hold(true)
 	err := g.Backend.Close()
-	if g.seat != nil {
-		w := g.w
-		g.seat.gone = true
-		w.stage.left <- g.seat
-	}
+	g.goes()
 	return err
 }
 
