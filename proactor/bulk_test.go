@@ -5,6 +5,7 @@ package proactor
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand"
 	"net"
@@ -145,6 +146,41 @@ func bulkPair(t *testing.T, e *Engine) (*Conn, net.Conn) {
 	c, peer := pair(t, e)
 	inBulk(t, c, peer)
 	return c, peer
+}
+
+// A reader that never has to wait lets the others run, but not before its turn is over.
+func TestBulkReaderSharesItsTurn(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		e := newEngine(t, eager(cfg))
+		c, _ := bulkPair(t, e)
+		ended := make(chan error, 1)
+		read := func(n int) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.wait.unbroken += n
+			c.shareTurn()
+		}
+		require.NoError(t, c.Start(func() {
+			ran := false
+			if err := c.loop.w.Go(func() { ran = true }); err != nil {
+				ended <- err
+				return
+			}
+			read(directStep - 1 - c.wait.unbroken)
+			read(1) // the first look at the clock
+			begins := c.wait.turnEnds != 0 && !ran
+			read(directStep - 1)
+			c.wait.turnEnds = 1 // long ago
+			tooEarly := ran
+			read(1)
+			if !begins || tooEarly || !ran || c.wait.turnEnds != 0 {
+				ended <- fmt.Errorf("a turn began: %v; the other ran too early: %v, at its end: %v", begins, tooEarly, ran)
+				return
+			}
+			ended <- nil
+		}, nil, false))
+		require.NoError(t, await(t, ended, "the reader"))
+	})
 }
 
 // Whatever ends or interrupts a Read does so in the mode of bulk, too.
