@@ -115,12 +115,10 @@ func (c *stream) toEngine() error {
 	r.mu.Lock()
 	if pc != nil {
 		// The deadlines are set before anybody can use pc, and again with mu held by whoever changes them later.
-		_ = pc.SetReadDeadline(r.readAt)
-		_ = pc.SetWriteDeadline(r.writeAt)
+		setDeadlines(pc, r.readAt, r.writeAt)
 		c.conn.Store(pc)
 	} else if next == stateRuntime { // it stays, with the deadlines that were noted meanwhile
-		_ = r.std.SetReadDeadline(r.readAt)
-		_ = r.std.SetWriteDeadline(r.writeAt)
+		setDeadlines(r.std, r.readAt, r.writeAt)
 	}
 	r.state = next
 	close(r.moved)

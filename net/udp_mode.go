@@ -106,15 +106,21 @@ func (c *UDPConn) toEngine() error {
 	m.mu.Unlock()
 	pc, next, err := c.move(e)
 	m.mu.Lock()
+	m.arrive(pc, next)
+	m.mu.Unlock()
+	return err
+}
+
+// arrive ends a move, with the deadlines that were set meanwhile. pc is nil when it came to nothing. mu is held.
+func (m *udpMode) arrive(pc *proactor.PacketConn, next runtimeState) {
 	if pc != nil {
-		_ = pc.SetReadDeadline(m.readAt)
-		_ = pc.SetWriteDeadline(m.writeAt)
+		setDeadlines(pc, m.readAt, m.writeAt)
 		m.pc.Store(pc)
+	} else if next == stateRuntime {
+		setDeadlines(m.std, m.readAt, m.writeAt)
 	}
 	m.state = next
 	close(m.moved)
-	m.mu.Unlock()
-	return err
 }
 
 // move takes the socket from std to e. It returns the state that follows.
