@@ -13,7 +13,8 @@
 // data, resets that destroy what was under way, half-close, a backlog, descriptors that are shared, counted and used
 // again at once. What operations may return is modelled after io_uring: short transfers, EINTR, ECANCELED that nobody
 // asked for, ENOBUFS, multishots that end at any completion, a completion queue that overflows, cancels that find
-// nothing or come too late, and late completions under old identities.
+// nothing or come too late, late completions under old identities, and sends without a copy, whose memory is read when the bytes
+// leave and lent until a notification says otherwise.
 //
 // The Kernel also watches its user: a descriptor that is closed while an operation uses it, memory that is written after
 // it was given to the kernel, a completion that nobody may get. It collects such violations; see Kernel.Violations.

@@ -4,7 +4,7 @@
 // A run is a function of a tape of numbers: what the program does, what its peers do, what the kernel does and when. So a
 // run that fails is repeated exactly by its seed, and made smaller by making its tape smaller.
 //
-//	go test ./internal/simtest                                  some hundreds of seeds, of streams, files, datagrams and two workers
+//	go test ./internal/simtest                                  some hundreds of seeds, of streams, files, datagrams, two workers and sends without a copy
 //	go test -run Sim ./internal/simtest -sim.seeds=1000000      more
 //	go test -run Sim ./internal/simtest -sim.seed=42            one, with its trace
 //

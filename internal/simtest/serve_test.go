@@ -90,6 +90,9 @@ func (w *world) serveEngine() (uint16, func()) {
 // begin gives an accepted connection to the program of t.
 func (w *world) begin(t *talk, c *proactor.Conn) {
 	var err error
+	if t.conn = c; w.shares {
+		t.share(c, w.tape.Choose(5))
+	}
 	switch t.role {
 	case roleCallbacks:
 		w.engine.Handle(c, t.handler())
@@ -132,6 +135,9 @@ func (w *world) serveNet() (uint16, func()) {
 			var t *talk
 			if raw.Control(func(fd uintptr) { t = w.talkOf(int(fd)) }) == nil && t != nil {
 				_ = tc.RemoteAddr().String() // never nil, even if the peer has gone
+				if w.shares {
+					t.share(tc, w.tape.Choose(5))
+				}
 				t.run(tc)
 			}
 		})
@@ -213,7 +219,7 @@ func (a *actor) Step() {
 		return
 	}
 	a.steps--
-	deed, how := t.w.tape.Choose(deeds), t.w.tape.Choose(1<<16)
+	deed, how := t.w.tape.Choose(t.w.deeds()), t.w.tape.Choose(1<<16)
 	a.gate <- func() bool {
 		if t.any(a.c, deed, how) {
 			t.closing()
