@@ -38,6 +38,7 @@ var (
 // import any package above its own. The table in ARCHITECTURE.md is made from it.
 var layers = []layer{
 	{"internal/leaktest", nil, []string{"go.uber.org/goleak"}, "for tests: goroutines and descriptors that are left"},
+	{"internal/exampletest", nil, []string{"github.com/stretchr/testify"}, "for tests: the examples, built and run as by a user"},
 	{"uring", nil, kernel, "ring memory, entries, enter, register, the feature table; no goroutine, no policy"},
 	{"buffers", nil, kernel, "memory outside the Go heap, leases, receive groups, pools, quotas"},
 	{"executor", nil, nil, "workers, coroutines, Waiter, stealing, priorities, timers, hand-over; no sockets, no rings"},
@@ -59,7 +60,8 @@ var layers = []layer{
 	{"proactor/ringbackend", []string{"uring", "buffers", "internal/fixedbuf", "internal/netpark", "internal/op"}, kernel, "the io_uring backend"},
 	{"proactor", []string{"uring", "buffers", "executor", "internal/dgram", "internal/op", "reactorfallback", "proactor/ringbackend"}, kernel,
 		"Engine, connections, listeners, deadlines, callbacks, choice of the backend, statistics"},
-	{"net", []string{"buffers", "executor", "internal/dgram", "proactor"}, kernel, "package net's API on the engine, Serve"},
+	{"internal/netsim", []string{"proactor"}, nil, "for tests: what package net makes for simulations and exports to nobody"},
+	{"net", []string{"buffers", "executor", "internal/dgram", "internal/netsim", "proactor"}, kernel, "package net's API on the engine, Serve"},
 	{"file", []string{"uring", "buffers", "executor", "internal/fixedbuf", "internal/op", "proactor"}, kernel,
 		"files with package os's API on the engine: the page cache first, then a ring"},
 	{"internal/simtest", nil, nil, "random programs on the simulated kernel, against a model"},

@@ -20,8 +20,8 @@ type PoolConfig struct {
 	// pages where the system has them, in chunks of FixedChunk (2 MiB). It is not given back to the system before Close. MaxBytes
 	// is then rounded up to whole chunks, by default 16 MiB, and MaxSlab is at most a chunk.
 	Fixed bool
-	// SmallPages leaves huge pages out of Fixed. Sends without a copy need that: the kernel charges to the socket how far into its page the
-	// memory lies.
+	// SmallPages leaves huge pages out of Fixed. Sends without a copy need that: the kernel charges to the socket how far
+	// into its page the memory lies.
 	SmallPages bool
 }
 

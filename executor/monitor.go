@@ -6,10 +6,10 @@ import (
 
 // A monitor finds the workers that user code holds up, and hands them over. There is one per executor.
 //
-// It looks once per StallAfter. A runner that is in the same task at two looks has been there for at least that long;
-// if work waits for the worker, the monitor deposes the runner and starts another. So a hand-over comes one to two
-// StallAfter after the task began, and later by as much as the sleeps are late. A task that lasts much longer is handed over even if nothing waits, so that the
-// monitor need not watch it for ever.
+// It looks once per StallAfter. A runner that is in the same task at two looks has been there for at least that long; if
+// work waits for the worker, the monitor deposes the runner and starts another. So a hand-over comes one to two StallAfter
+// after the task began, and later by as much as the sleeps are late. A task that lasts much longer is handed over even if
+// nothing waits, so that the monitor need not watch it for ever.
 //
 // A look that comes late says nothing of the tasks, since the whole process may have been kept from running: the time
 // of every task starts anew then.

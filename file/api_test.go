@@ -50,8 +50,8 @@ func exported(t *testing.T, goos string) (names []string) {
 	return names
 }
 
-// A program that compiles on Linux compiles elsewhere: but for Files.Info, which tells of an engine that is not there, and Files.Simulated, which is for tests, what
-// is not written out for other systems comes from the embedded os.File.
+// A program that compiles on Linux compiles elsewhere: but for Files.Info, which tells of an engine that is not there, and
+// Files.Simulated, which is for tests, what is not written out for other systems comes from the embedded os.File.
 func TestSameAPIElsewhere(t *testing.T) {
 	here, there := exported(t, "linux"), exported(t, "darwin")
 	require.Greater(t, len(here), 50)

@@ -19,7 +19,8 @@ type Config struct {
 	// Threads bounds the threads that wait in system calls for goroutines where io_uring is missing, and the kernel's
 	// worker threads of the engine that New starts. Default 32, at most 1024.
 	Threads int
-	// LeaseBytes bounds the memory that Lease and ReadAtLease lend when FixedBytes are lent, in bytes. Default 64 MiB, at least 1 MiB.
+	// LeaseBytes bounds the memory that Lease and ReadAtLease lend when FixedBytes are lent, in bytes. Default 64 MiB, at
+	// least 1 MiB.
 	LeaseBytes int
 	// FixedBytes bounds the memory, in bytes, that they lend first: that of the engine, which its rings register; see
 	// proactor.Config. Default 16 MiB, negative none; only without Engine, which has its own.

@@ -115,9 +115,9 @@ func (fs *Files) Close(ctx context.Context) error {
 	return errors.Join(err, fs.leases.Close())
 }
 
-// Lease lends n bytes, up to 1 MiB, aligned to 4 KiB if n is at least that, as O_DIRECT needs. They are of the memory that rings have
-// registered (proactor.Engine.Lease) while there is some: on a coroutine of its engine, else of that of fs. It fails with an error that wraps
-// buffers.ErrExhausted when Config.LeaseBytes are lent besides.
+// Lease lends n bytes, up to 1 MiB, aligned to 4 KiB if n is at least that, as O_DIRECT needs. They are of the memory that
+// rings have registered (proactor.Engine.Lease) while there is some: on a coroutine of its engine, else of that of fs. It
+// fails with an error that wraps buffers.ErrExhausted when Config.LeaseBytes are lent besides.
 func (fs *Files) Lease(n int) (buffers.Lease, error) {
 	if n >= fixedFrom && n <= maxFixed && !fs.closed.Load() {
 		e := proactor.EngineOf(executor.Current())
@@ -154,8 +154,8 @@ type Stats struct {
 	Registered uint64
 	// Waiting is the number of operations that wait for a disk now.
 	Waiting int
-	// Leases is the state of the memory that Lease lends besides that of engines (proactor.Stats.Leases), Fixed that of fs's engine, if
-	// that was started.
+	// Leases is the state of the memory that Lease lends besides that of engines (proactor.Stats.Leases), Fixed that of
+	// fs's engine, if that was started.
 	Leases, Fixed buffers.PoolStats
 }
 

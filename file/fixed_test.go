@@ -140,8 +140,8 @@ func TestLeaseOutlivesFiles(t *testing.T) {
 	}
 }
 
-// Contexts end reads into leases at any moment: a lease that is released, lent again and filled by its new holder is not written to by
-// the read that was given up.
+// Contexts end reads into leases at any moment: a lease that is released, lent again and filled by its new holder is not
+// written to by the read that was given up.
 func TestRegisteredLeasesAndCancel(t *testing.T) {
 	everywhere(t, func(t *testing.T, p place) {
 		const blocks = 256

@@ -125,7 +125,7 @@ func sendRange(pc *proactor.Conn, file, n int) (sent int64, err error) {
 	if err == nil {
 		err = failed
 	}
-	return sent, err
+	return sent, named("sendfile", err)
 }
 
 // inMemory reports whether the page cache has the next n bytes, as far as some of them tell.

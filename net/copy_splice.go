@@ -90,10 +90,10 @@ func move(with func(func(fd int) bool) error, transfer func(fd int) (int64, erro
 			}
 		}
 	})
-	if err == nil && failed != nil {
+	if err == nil {
 		err = os.NewSyscallError("splice", failed)
 	}
-	return max(n, 0), err
+	return max(n, 0), named("splice", err)
 }
 
 func spliceOnce(from, to, n int) (int64, error) {

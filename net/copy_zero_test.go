@@ -131,3 +131,49 @@ func TestWriteLeases(t *testing.T) {
 		}
 	})
 }
+
+// Errors of WriteLeases are those of Buffers: of a reset, a deadline and Close, in every mode and way.
+func TestWriteLeasesErrors(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		for _, m := range []modePolicy{modeRuntime, modeEngine} {
+			for _, min := range []int{0, 1} {
+				c, peer := pipe(t, forced(e, m), false)
+				if m == modeEngine {
+					require.NoError(t, c.SetZeroCopy(min))
+				}
+				writes := map[string]func() error{
+					"WriteLeases": func() error { return c.WriteLeases(buffers.Wrap([]byte("a")), buffers.Wrap([]byte("b"))) },
+					"Buffers":     func() error { _, err := (&Buffers{[]byte("a"), []byte("b")}).WriteTo(c); return err },
+				}
+				requireWritev := func(name string, err error) {
+					var op *OpError
+					require.ErrorAs(t, err, &op, name)
+					require.Equal(t, "writev", op.Op, name)
+					if call, ok := op.Err.(*os.SyscallError); ok {
+						require.Equal(t, "writev", call.Syscall, name)
+					}
+				}
+				require.NoError(t, c.SetWriteDeadline(time.Unix(1, 0)))
+				for name, write := range writes {
+					err := write()
+					require.ErrorIs(t, err, os.ErrDeadlineExceeded, name)
+					requireWritev(name, err)
+				}
+				require.NoError(t, c.SetWriteDeadline(time.Time{}))
+				require.NoError(t, peer.SetLinger(0))
+				require.NoError(t, peer.Close())
+				for name, write := range writes {
+					var err error
+					require.Eventually(t, func() bool { err = write(); return err != nil }, 20*time.Second, time.Millisecond, name)
+					requireWritev(name, err)
+				}
+				require.NoError(t, c.Close())
+				for name, write := range writes {
+					err := write()
+					require.ErrorIs(t, err, ErrClosed, name)
+					requireWritev(name, err)
+				}
+			}
+		}
+	})
+}

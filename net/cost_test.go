@@ -193,7 +193,8 @@ func TestAcceptedOptions(t *testing.T) {
 	})
 }
 
-// A Multipath TCP listener's connections have them as well, whichever kind the peer is, and where the kernel would not hand them on.
+// A Multipath TCP listener's connections have them as well, whichever kind the peer is, and where the kernel would not hand
+// them on.
 func TestAcceptedOptionsMultipath(t *testing.T) {
 	lc := ListenConfig{KeepAliveConfig: KeepAliveConfig{Enable: true, Idle: 7e9, Interval: 8e9, Count: 3}}
 	lc.SetMultipathTCP(true)

@@ -45,8 +45,8 @@
 // instead of copying; PauseRead and ResumeRead; SetWriteQueueLimit; Broadcast sends one buffer to many; Serve and
 // ServeConfig run handlers as coroutines, bound floods and idle openers, and drain; On binds all of it to an engine.
 //
-// UDP has ServePacket, ReadBatch and WriteBatch with segmentation offload, and SetGRO: docs/datagrams.md. IP sockets and
-// Unix datagrams are the standard library's.
+// UDP has ServePacket, ReadBatch and WriteBatch with segmentation offload, and SetGRO: docs/datagrams.md. IP sockets are
+// the standard library's.
 //
 // # When not
 //

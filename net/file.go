@@ -22,7 +22,7 @@ func (s *Stack) FileListener(f *os.File) (Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.takeListener(l, keptAliveByStd(), l.Addr().Network()), nil
+	return s.takeListener(l, keptAliveByStd(), l.Addr().Network(), true), nil
 }
 
 // FilePacketConn makes a packet socket of a copy of f's socket. The caller still closes f.

@@ -65,7 +65,7 @@ func (s *Stack) listen(ctx context.Context, lc *ListenConfig, network, address s
 	if err != nil {
 		return nil, err
 	}
-	return s.takeListener(l, lc.keepAlive(), network), nil
+	return s.takeListener(l, lc.keepAlive(), network, lc.Control != nil), nil
 }
 
 // keptAliveByStd is for listeners that the standard library has made with its default.
@@ -75,13 +75,17 @@ func keptAliveByStd() keepAlive {
 	return k
 }
 
-// takeListener makes a listener of the standard library one of ours.
-func (s *Stack) takeListener(l Listener, ka keepAlive, network string) Listener {
+// takeListener makes a listener of the standard library one of ours. foreign is socketListener's.
+func (s *Stack) takeListener(l Listener, ka keepAlive, network string, foreign bool) Listener {
 	switch std := l.(type) {
 	case *stdnet.TCPListener:
-		return s.wrapTCPListener(std, ka, network)
+		tl := s.wrapTCPListener(std, ka, network)
+		tl.foreign = foreign
+		return tl
 	case *stdnet.UnixListener:
-		return s.wrapUnixListener(std, network)
+		ul := s.wrapUnixListener(std, network)
+		ul.foreign = foreign
+		return ul
 	}
 	return l
 }

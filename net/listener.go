@@ -25,7 +25,8 @@ type socketListener struct {
 	std     stdListener
 	stack   *Stack
 	network string
-	exposed atomic.Bool // somebody else may have set options of the socket
+	foreign bool        // somebody else had the socket before: ListenConfig.Control, or the file that it came from
+	exposed atomic.Bool // somebody else may have set options of the socket since
 
 	mu        sync.Mutex
 	deadline  time.Time     // the user's
@@ -130,6 +131,15 @@ func (l *socketListener) File() (*os.File, error) {
 	l.exposed.Store(true)
 	return l.std.File()
 }
+
+// engineListener is a listener as the engine's acceptor sees it.
+type engineListener struct {
+	syscall.Conn
+	l *socketListener
+}
+
+// Sealed tells the acceptor that nobody can have set options that connections inherit.
+func (e engineListener) Sealed() bool { return !e.l.foreign && !e.l.exposed.Load() }
 
 func (l *socketListener) opError(op string, err error) error {
 	return &OpError{Op: op, Net: l.network, Addr: l.std.Addr(), Err: err}

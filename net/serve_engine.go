@@ -111,7 +111,7 @@ func (l *socketListener) serve(e *proactor.Engine, each func(*proactor.Conn)) (*
 	case l.accepting > 0:
 		return nil, l.opError("accept", errAccepting)
 	}
-	a, err := e.Accept(l.std, each)
+	a, err := e.Accept(engineListener{l.std, l}, each)
 	if err != nil {
 		return nil, l.opError("accept", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -133,4 +134,44 @@ func TestCloseFreesAddress(t *testing.T) {
 			require.ErrorIs(t, err, ErrClosed)
 		}
 	})
+}
+
+// The engine asks connections for SO_LINGER, which they inherit, where somebody else has had their listener's descriptor.
+func TestListenerIsSealed(t *testing.T) {
+	sealed := func(l Listener) bool {
+		var sl *socketListener
+		switch l := l.(type) {
+		case *TCPListener:
+			sl = &l.socketListener
+		case *UnixListener:
+			sl = &l.socketListener
+		}
+		return engineListener{sl.std, sl}.Sealed()
+	}
+	l, err := Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	require.True(t, sealed(l))
+	_, err = l.(*TCPListener).SyscallConn()
+	require.NoError(t, err)
+	require.False(t, sealed(l), "SyscallConn")
+
+	u, err := Listen("unix", "@ouro-sealed")
+	require.NoError(t, err)
+	defer u.Close()
+	require.True(t, sealed(u))
+	f, err := u.(*UnixListener).File()
+	require.NoError(t, err)
+	defer f.Close()
+	require.False(t, sealed(u), "File")
+	again, err := FileListener(f)
+	require.NoError(t, err)
+	defer again.Close()
+	require.False(t, sealed(again), "FileListener")
+
+	lc := ListenConfig{Control: func(string, string, syscall.RawConn) error { return nil }}
+	c, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer c.Close()
+	require.False(t, sealed(c), "ListenConfig.Control")
 }

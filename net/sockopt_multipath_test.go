@@ -49,3 +49,50 @@ func TestTrialEnds(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, raw.Control(func(fd uintptr) { require.False(t, arrives(int(fd))) }))
 }
+
+// A trial that comes to nothing is a no for the one who asked, and only a few of them are one for the process.
+func TestTrialIsMadeAgain(t *testing.T) {
+	trials := 0
+	i := inheritance{try: func() (bool, error) {
+		if trials++; trials < mostTrials {
+			return true, unix.EMFILE
+		}
+		return true, nil
+	}}
+	for trials < mostTrials-1 {
+		require.False(t, i.holds())
+	}
+	for range 3 {
+		require.True(t, i.holds())
+	}
+	require.Equal(t, mostTrials, trials, "once it is known it is not tried any more")
+
+	trials = 0
+	i = inheritance{try: func() (bool, error) { trials++; return false, nil }}
+	for range 3 {
+		require.False(t, i.holds())
+	}
+	require.Equal(t, 1, trials)
+
+	trials = 0
+	i = inheritance{try: func() (bool, error) { trials++; return false, errNobodyCame }}
+	for range 2 * mostTrials {
+		require.False(t, i.holds())
+	}
+	require.Equal(t, mostTrials, trials)
+}
+
+// Want of descriptors tells nothing of the kernel.
+func TestTrialWithoutDescriptors(t *testing.T) {
+	if _, err := inherits(unix.IPPROTO_TCP); err != nil {
+		t.Skip("no Multipath TCP: ", err)
+	}
+	var limit unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	none := limit
+	none.Cur = 3
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &none))
+	_, err := inherits(unix.IPPROTO_TCP)
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
+	require.ErrorIs(t, err, unix.EMFILE)
+}

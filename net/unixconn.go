@@ -78,6 +78,7 @@ func (c *UnixConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *UnixAdd
 	})
 	switch {
 	case err != nil:
+		err = named("recvmsg", err)
 	case failed != nil:
 		err = os.NewSyscallError("recvmsg", failed)
 		n, oobn = 0, 0
@@ -107,11 +108,11 @@ func (c *UnixConn) WriteMsgUnix(b, oob []byte, addr *UnixAddr) (n, oobn int, err
 		}
 	}
 	var to unix.Sockaddr
-	var named Addr
+	var peer Addr
 	if addr != nil {
-		named = addr
+		peer = addr
 		if addr.Net != c.network {
-			return 0, 0, c.messageError("write", named, syscall.EAFNOSUPPORT)
+			return 0, 0, c.messageError("write", peer, syscall.EAFNOSUPPORT)
 		}
 		to = &unix.SockaddrUnix{Name: addr.Name}
 	}
@@ -130,9 +131,10 @@ func (c *UnixConn) WriteMsgUnix(b, oob []byte, addr *UnixAddr) (n, oobn int, err
 		if err == nil {
 			err = os.NewSyscallError("sendmsg", failed)
 		}
+		err = named("sendmsg", err)
 	}
 	if err != nil {
-		return 0, 0, c.messageError("write", named, err)
+		return 0, 0, c.messageError("write", peer, err)
 	}
 	return n, len(oob), nil
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ouro-io/ouro/buffers"
+	"github.com/ouro-io/ouro/executor"
 )
 
 // What UnixConn does as a datagram socket.
@@ -47,6 +48,7 @@ func (c *UnixConn) ReadFromUnix(b []byte) (n int, addr *UnixAddr, err error) {
 	})
 	switch {
 	case err != nil:
+		err = named("recvfrom", err)
 	case failed != nil:
 		n, err = 0, os.NewSyscallError("recvfrom", failed)
 	case n == 0 && c.network != "unixgram":
@@ -168,7 +170,7 @@ func (c *UnixConn) sendGram(ctx context.Context, call string, send func(fd int) 
 		if failed != unix.EAGAIN && failed != unix.EINTR {
 			return os.NewSyscallError(call, failed)
 		}
-		await(func() { time.Sleep(pause) })
+		executor.Sleep(pause)
 	}
 }
 

@@ -21,12 +21,11 @@ import (
 // ─terminal completion─▶ ended. mu guards the fields below it; submitting and cancelling happen where the worker is
 // owned, as for Conn. each is called in loop state.
 type Acceptor struct {
-	loop *loop
-	each func(*Conn)
+	loop   *loop
+	each   func(*Conn)
+	sealed sealed // nil: anybody may set options on the listener
 
-	calling bool   // each is; the worker's
-	lingers bool   // connections inherit SO_LINGER; the worker's
-	asked   uint32 // the turn in which that was looked at; the worker's
+	calling bool // each is; the worker's
 
 	mu     sync.Mutex
 	fd     int
@@ -44,6 +43,12 @@ type Acceptor struct {
 	tired  bool // the lack of descriptors was logged
 }
 
+// sealed is what a listener may be besides: it tells that nobody but its maker has ever had its descriptor, so that its
+// connections have inherited no SO_LINGER. Package net's listeners know that; of any other each connection is asked at its
+// close. (To ask the listener instead says nothing of connections that were made before: the option may have been set and
+// unset meanwhile.)
+type sealed interface{ Sealed() bool }
+
 // How long accepting pauses when descriptors or memory lack: from the first to the second, doubling.
 const (
 	shortestPause = 5 * time.Millisecond
@@ -59,6 +64,7 @@ func (e *Engine) Accept(l syscall.Conn, each func(*Conn)) (*Acceptor, error) {
 		return nil, err
 	}
 	a := &Acceptor{loop: e.assign(), each: each, fd: fd, ended: make(chan struct{})}
+	a.sealed, _ = l.(sealed)
 	a.accept.Kind, a.accept.FD, a.accept.Done = op.Accept, int32(fd), a
 	a.ctl.Init(a)
 	a.timer.Init(a.loop.w, a)
@@ -247,21 +253,11 @@ func (a *Acceptor) Complete(o *op.Op, r *op.Completion) {
 	case drop:
 		a.loop.engine.system.Close(fd, op.Reset)
 	default:
-		c := newConn(a.loop.engine.assign(), fd, a.mayLinger())
+		c := newConn(a.loop.engine.assign(), fd, a.sealed == nil || !a.sealed.Sealed())
 		a.calling = true
 		a.each(c)
 		a.calling = false
 	}
-}
-
-// mayLinger reports whether accepted sockets may have inherited an SO_LINGER with a time from the listener. One look per turn
-// does for all that are accepted in it, and spares each the look at its close.
-func (a *Acceptor) mayLinger() bool {
-	if !a.lingers && a.asked != a.loop.turn {
-		a.asked = a.loop.turn
-		a.lingers = a.loop.engine.system.Lingers(a.fd)
-	}
-	return a.lingers
 }
 
 // failed decides what an error of accept means.

@@ -5,6 +5,7 @@ package proactor
 import (
 	"bytes"
 	"io"
+	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func TestBacklog(t *testing.T) {
 			},
 			OnClose: func(_ *Conn, err error) { ended <- err },
 		})
-		peer := dial(t, l).(halfCloser)
+		peer := dial(t, l).(*net.TCPConn)
 		want := bytesFrom(5, stuck)
 		go func() {
 			_, err := peer.Write(want)
@@ -56,7 +57,7 @@ func TestBacklog(t *testing.T) {
 		c := within(t, paused)
 		eventually(t, "a stand", c.locked(func() bool { return !c.recvOn }))
 		require.LessOrEqual(t, c.Queued(), 256<<10)
-		got, err := io.ReadAll(peer.(io.Reader))
+		got, err := io.ReadAll(peer)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(want, got), "content differs")
 		require.Equal(t, io.EOF, within(t, ended))

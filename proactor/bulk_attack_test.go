@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"math/rand"
+	"net"
 	"os"
 	"sync"
 	"testing"
@@ -18,8 +19,8 @@ import (
 	"github.com/ouro-io/ouro/executor"
 )
 
-// stalling returns what holds a coroutine up until its worker is handed over, since another of it waits: to another thread as well,
-// where what is in flight has to be armed anew. On goroutines, and on what has become one, it does nothing.
+// stalling returns what holds a coroutine up until its worker is handed over, since another of it waits: to another thread
+// as well, where what is in flight has to be armed anew. On goroutines, and on what has become one, it does nothing.
 func stalling(t *testing.T, e *Engine) (stall func()) {
 	c, peer := pair(t, e)
 	go func() { // keeps the worker in demand
@@ -58,8 +59,8 @@ type (
 	onlyReader struct{ io.Reader }
 )
 
-// attacks is what others do to a connection while somebody reads it, until over is closed.
-func attacks(c *Conn, over <-chan struct{}) {
+// disturb is what others do to a connection while somebody reads it, until over is closed.
+func disturb(c *Conn, over <-chan struct{}) {
 	for i := 0; ; i++ {
 		select {
 		case <-over:
@@ -81,9 +82,43 @@ func attacks(c *Conn, over <-chan struct{}) {
 	}
 }
 
-// mixed reads c in all ways there are, in sizes that keep changing the mode, until an error that ends it, and returns what came.
-// direct counts the Reads that left c in the mode of bulk.
-func mixed(c *Conn, seed int64, stall func()) (got []byte, direct int, err error) {
+// pour writes p in pieces of changing size, and ends the stream; when half of p is left it waits for half, if there is one. It may be
+// cut short.
+func pour(w *net.TCPConn, p []byte, seed int64, half <-chan struct{}) {
+	r := rand.New(rand.NewSource(seed))
+	for size := len(p); len(p) > 0; {
+		if len(p) < size/2 && half != nil {
+			<-half
+		}
+		n, err := w.Write(p[:min(len(p), 1+r.Intn(70_000)>>r.Intn(12))])
+		if p = p[n:]; err != nil {
+			return
+		}
+	}
+	_ = w.CloseWrite()
+}
+
+// read runs f, on a coroutine of e or a goroutine, and waits for its end.
+func read(t *testing.T, e *Engine, coroutine bool, f func()) {
+	done := make(chan bool, 1)
+	run := func() { f(); done <- true }
+	if coroutine {
+		require.NoError(t, e.Executor().Go(run))
+	} else {
+		go run()
+	}
+	within(t, done)
+}
+
+// reading is what a reader got, in how many Reads that left the connection in the mode of bulk, and what ended it.
+type reading struct {
+	got    []byte
+	direct int
+	err    error
+}
+
+// mixed reads c in all ways there are, in sizes that keep changing the mode, until an error that ends it.
+func mixed(c *Conn, seed int64, stall func()) (all reading) {
 	r := rand.New(rand.NewSource(seed))
 	b := make([]byte, 100_000)
 	for i := 0; ; i++ {
@@ -91,6 +126,7 @@ func mixed(c *Conn, seed int64, stall func()) (got []byte, direct int, err error
 			stall()
 		}
 		var n int
+		var err error
 		switch k := r.Intn(100); {
 		case k < 2:
 			l, lerr := c.ReadLease()
@@ -110,18 +146,20 @@ func mixed(c *Conn, seed int64, stall func()) (got []byte, direct int, err error
 		default:
 			n, err = c.Read(b)
 		}
-		got = append(got, b[:n]...)
+		all.got = append(all.got, b[:n]...)
 		if c.locked(func() bool { return c.direct })() {
-			direct++
+			all.direct++
 		}
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, context.Canceled) {
-			return got, direct, err
+			all.err = err
+			return all
 		}
 	}
 }
 
-// The stream arrives whole while its reader changes the mode, is held up so that its worker is handed over, and is disturbed from
-// elsewhere. Where the connection is closed or shut in the midst of it, the reader learns that, and has a beginning of the stream.
+// The stream arrives whole while its reader changes the mode, is held up so that its worker is handed over, and is
+// disturbed from elsewhere. Where the connection is closed or shut in the midst of it, the reader learns that, and has a
+// beginning of the stream.
 func TestBulkUnderAttack(t *testing.T) {
 	const size = 1 << 20
 	stream := bytesFrom(1, size)
@@ -146,45 +184,26 @@ func TestBulkUnderAttack(t *testing.T) {
 				c, peer := pair(t, e)
 				over := make(chan struct{})
 				var beside sync.WaitGroup
-				half := make(chan struct{})
-				if end.do == nil {
-					close(half)
-				}
-				beside.Go(func() { // may be cut short
-					r := rand.New(rand.NewSource(seed))
-					for p := stream; len(p) > 0; {
-						if len(p) < size/2 {
-							<-half // so that the end falls into the stream
-						}
-						n, err := peer.Write(p[:min(len(p), 1+r.Intn(70_000)>>r.Intn(12))])
-						if p = p[n:]; err != nil {
-							return
-						}
-					}
-					_ = peer.(halfCloser).CloseWrite()
-				})
-				beside.Go(func() { attacks(c, over) })
-				type result struct {
-					got    []byte
-					direct int
-					err    error
-				}
-				done := make(chan result, 1)
-				read := func() {
-					got, d, err := mixed(c, seed, stall)
-					done <- result{got, d, err}
-				}
-				if coroutine {
-					require.NoError(t, e.Executor().Go(read))
-				} else {
-					go read()
-				}
+				var half chan struct{} // so that the end falls into the stream
 				if end.do != nil {
-					eventually(t, "some of the stream", c.locked(func() bool { return c.received > size/8 || c.rerr() != nil }))
-					require.NoError(t, end.do(c))
-					close(half)
+					half = make(chan struct{})
+					beside.Go(func() {
+						defer close(half)
+						for end := time.Now().Add(hangs); !c.locked(func() bool { return c.received > size/8 || c.rerr() != nil })(); {
+							if time.Sleep(time.Millisecond); time.Now().After(end) {
+								t.Error("nothing of the stream arrives")
+								return
+							}
+						}
+						if err := end.do(c); err != nil {
+							t.Error(err)
+						}
+					})
 				}
-				r := within(t, done)
+				beside.Go(func() { pour(peer, stream, seed, half) })
+				beside.Go(func() { disturb(c, over) })
+				var r reading
+				read(t, e, coroutine, func() { r = mixed(c, seed, stall) })
 				direct += r.direct
 				close(over)
 				_ = peer.Close()

@@ -3,11 +3,9 @@
 package proactor
 
 import (
-	"crypto/sha256"
-	"errors"
+	"bytes"
 	"fmt"
 	"io"
-	"math/rand"
 	"net"
 	"os"
 	"sync"
@@ -15,8 +13,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/ouro-io/ouro/buffers"
 )
 
 // eager enters the mode of bulk at small Reads.
@@ -25,107 +21,28 @@ func eager(c Config) Config {
 	return c
 }
 
-type halfCloser interface {
-	io.Writer
-	CloseWrite() error
-}
-
-// flood writes n bytes of a known sequence in pieces of changing size, then ends its side. The sum is that of what was written.
-func flood(t *testing.T, w halfCloser, seed int64, n int) <-chan [32]byte {
-	sum := make(chan [32]byte, 1)
-	go func() {
-		r, h := rand.New(rand.NewSource(seed)), sha256.New()
-		for b := make([]byte, 70_000); n > 0; {
-			p := b[:min(n, 1+r.Intn(len(b))>>r.Intn(12))]
-			r.Read(p)
-			h.Write(p)
-			if _, err := w.Write(p); err != nil {
-				t.Error(err)
-				break
-			}
-			n -= len(p)
-		}
-		if err := w.CloseWrite(); err != nil {
-			t.Error(err)
-		}
-		sum <- [32]byte(h.Sum(nil))
-	}()
-	return sum
-}
-
-// A reader that changes between large Reads, small ones and leases, in coroutines and goroutines, loses and doubles nothing at the
-// changes between receiving ahead and directly, with pauses and deadlines falling into them.
+// A reader that changes between large Reads, small ones and leases, in coroutines and goroutines, loses and doubles nothing
+// at the changes between receiving ahead and directly, with pauses and deadlines falling into them.
 func TestBulkChangesOfMode(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		e := newEngine(t, eager(cfg))
-		all := 0
+		direct := 0
 		for seed := range int64(4) {
 			c, peer := pair(t, e)
-			sum := flood(t, peer.(halfCloser), seed, 2<<20)
-			stop, done := make(chan struct{}), sync.WaitGroup{}
-			done.Go(func() { // beside the reader
-				for i := 0; ; i++ {
-					select {
-					case <-stop:
-						return
-					case <-time.After(200 * time.Microsecond):
-					}
-					switch i % 3 {
-					case 0:
-						c.PauseRead()
-						c.ResumeRead()
-					case 1:
-						_ = c.SetReadDeadline(time.Now())
-						_ = c.SetReadDeadline(time.Time{})
-					}
-				}
-			})
-			got := make(chan [32]byte, 1)
-			var changes int
-			read := func() {
-				h, mode := sha256.New(), false
-				r := rand.New(rand.NewSource(seed))
-				for b := make([]byte, 100_000); ; {
-					var n int
-					var err error
-					var l buffers.Lease
-					switch {
-					case r.Intn(100) == 0:
-						if l, err = c.ReadLease(); err == nil {
-							h.Write(l.Bytes())
-							l.Release()
-						}
-					case r.Intn(40) < 20:
-						n, err = c.Read(b[:1+r.Intn(300)])
-					default:
-						n, err = c.Read(b)
-					}
-					h.Write(b[:n])
-					if m := c.locked(func() bool { return c.direct })(); m != mode {
-						mode = m
-						changes++
-					}
-					if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-						if err != io.EOF {
-							t.Error(err)
-						}
-						break
-					}
-				}
-				got <- [32]byte(h.Sum(nil))
-			}
-			if seed%2 == 0 {
-				require.NoError(t, e.Executor().Go(read))
-			} else {
-				go read()
-			}
-			require.Equal(t, <-sum, await(t, got, "the end of the stream"))
-			close(stop)
-			done.Wait()
-			all += changes
+			stream := bytesFrom(int(seed), 2<<20)
+			over, beside := make(chan struct{}), sync.WaitGroup{}
+			beside.Go(func() { disturb(c, over) })
+			beside.Go(func() { pour(peer, stream, seed, nil) })
+			var r reading
+			read(t, e, seed%2 == 0, func() { r = mixed(c, seed, func() {}) })
+			close(over)
+			beside.Wait()
+			require.ErrorIs(t, r.err, io.EOF)
+			require.True(t, bytes.Equal(stream, r.got), "content differs")
+			direct += r.direct
 			require.NoError(t, c.Close())
 		}
-		require.Positive(t, all, "no Read was direct")
+		require.Positive(t, direct, "no Read was direct")
 	})
 }
 
@@ -151,6 +68,7 @@ func bulkPair(t *testing.T, e *Engine) (*Conn, net.Conn) {
 // A reader that never has to wait lets the others run, but not before its turn is over.
 func TestBulkReaderSharesItsTurn(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
+		cfg.Workers = 1
 		e := newEngine(t, eager(cfg))
 		c, _ := bulkPair(t, e)
 		ended := make(chan error, 1)
@@ -179,7 +97,7 @@ func TestBulkReaderSharesItsTurn(t *testing.T) {
 			}
 			ended <- nil
 		}, nil, false))
-		require.NoError(t, await(t, ended, "the reader"))
+		require.NoError(t, within(t, ended))
 	})
 }
 
@@ -193,31 +111,31 @@ func TestBulkInterrupted(t *testing.T) {
 				_, err := c.Read(b)
 				ended <- err
 			}()
-			until(t, c.locked(func() bool { return c.wait.reading && c.polled() }), "the reader")
+			eventually(t, "the reader", c.locked(func() bool { return c.wait.reading && c.polled() }))
 			return ended, b
 		}
 		t.Run("close", func(t *testing.T) {
 			c, _ := bulkPair(t, e)
 			ended, _ := waiting(c)
 			require.NoError(t, c.Close())
-			require.ErrorIs(t, await(t, ended, "the end"), ErrClosed)
+			require.ErrorIs(t, within(t, ended), ErrClosed)
 		})
 		t.Run("deadline", func(t *testing.T) {
 			c, peer := bulkPair(t, e)
 			ended, _ := waiting(c)
 			require.NoError(t, c.SetReadDeadline(time.Now()))
-			require.ErrorIs(t, await(t, ended, "the end"), os.ErrDeadlineExceeded)
+			require.ErrorIs(t, within(t, ended), os.ErrDeadlineExceeded)
 			require.NoError(t, c.SetReadDeadline(time.Time{}))
 			ended, _ = waiting(c)
 			_, err := peer.Write([]byte("x"))
 			require.NoError(t, err)
-			require.NoError(t, await(t, ended, "what came"))
+			require.NoError(t, within(t, ended))
 		})
 		t.Run("end of file", func(t *testing.T) {
 			c, peer := bulkPair(t, e)
 			ended, _ := waiting(c)
 			require.NoError(t, peer.Close())
-			require.ErrorIs(t, await(t, ended, "the end"), io.EOF)
+			require.ErrorIs(t, within(t, ended), io.EOF)
 			_, err := c.ReadLease()
 			require.ErrorIs(t, err, io.EOF)
 		})
@@ -249,7 +167,7 @@ func TestBulkInterrupted(t *testing.T) {
 				lease <- l.Bytes()[0]
 				l.Release()
 			}()
-			until(t, c.locked(func() bool { return len(c.wait.readers) == 1 }), "the second reader")
+			eventually(t, "the second reader", c.locked(func() bool { return len(c.wait.readers) == 1 }))
 			_, err := peer.Write([]byte("a"))
 			require.NoError(t, err)
 			// The first, which the change to leases meets in its wait, goes on by what there is then.
@@ -259,12 +177,12 @@ func TestBulkInterrupted(t *testing.T) {
 				require.Equal(t, byte('a'), b[0])
 				_, err = peer.Write([]byte("b"))
 				require.NoError(t, err)
-				require.Equal(t, byte('b'), await(t, lease, "the lease"))
+				require.Equal(t, byte('b'), within(t, lease))
 			case first := <-lease:
 				require.Equal(t, byte('a'), first)
 				_, err = peer.Write([]byte("b"))
 				require.NoError(t, err)
-				require.NoError(t, await(t, ended, "the read"))
+				require.NoError(t, within(t, ended))
 				require.Equal(t, byte('b'), b[0])
 			}
 		})

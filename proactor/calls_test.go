@@ -4,6 +4,7 @@ package proactor
 
 import (
 	"io"
+	"net"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -101,39 +102,69 @@ func TestFirstReadIsDirect(t *testing.T) {
 	})
 }
 
-// Whether close(2) may wait is asked once in a turn that accepts, not for each connection, unless somebody has had the descriptor.
-func TestLingerIsLookedForOnce(t *testing.T) {
+// closedListener is a listener whose descriptor nobody else has had, as long as it says so.
+type closedListener struct {
+	*net.TCPListener
+	open atomic.Bool
+}
+
+func (l *closedListener) Sealed() bool { return !l.open.Load() }
+
+// Whether close(2) may wait is asked of connections whose descriptor somebody has had, or their listener's, and of no others.
+func TestLingerIsLookedFor(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		e := newEngine(t, cfg)
 		s := counting(e)
-		c, _ := pair(t, e)
-		require.Equal(t, int64(1), s.lingers.Load(), "accept")
-		require.NoError(t, c.CloseWait())
-		require.Equal(t, int64(1), s.lingers.Load(), "close")
-		c, _ = pair(t, e)
-		require.NoError(t, c.Control(func(int) error { return nil }))
-		require.NoError(t, c.CloseWait())
-		require.Equal(t, int64(3), s.lingers.Load(), "close after Control")
-	})
-}
-
-// Connections inherit SO_LINGER from their listener.
-func TestLingerIsInherited(t *testing.T) {
-	onEachBackend(t, func(t *testing.T, cfg Config) {
-		e := newEngine(t, cfg)
-		l := listen(t)
-		raw, err := l.SyscallConn()
-		require.NoError(t, err)
-		require.NoError(t, raw.Control(func(fd uintptr) {
-			require.NoError(t, unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: 1}))
-		}))
+		l := &closedListener{TCPListener: listen(t)}
 		got := make(chan *Conn, 1)
 		a, err := e.Accept(l, func(c *Conn) { got <- c })
 		require.NoError(t, err)
 		defer a.Close()
+		ends := func(want int64, why string, use func(*Conn)) {
+			dial(t, l)
+			c := within(t, got)
+			use(c)
+			before := s.lingers.Load()
+			require.NoError(t, c.CloseWait())
+			require.Equal(t, want, s.lingers.Load()-before, why)
+		}
+		ends(0, "nobody has had it", func(*Conn) {})
+		ends(0, "ours", func(c *Conn) { require.NoError(t, c.CloseWrite()) })
+		ends(1, "Control", func(c *Conn) { require.NoError(t, c.Control(func(int) error { return nil })) })
+		ends(1, "WriteWith", func(c *Conn) { require.NoError(t, c.WriteWith(func(int) bool { return true })) })
+		l.open.Store(true)
+		ends(1, "the listener's", func(*Conn) {})
+	})
+}
+
+// Connections inherit SO_LINGER from their listener, those that wait in its backlog also where it has been unset since.
+func TestLingerIsInherited(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		e := newEngine(t, cfg)
+		s := counting(e)
+		lc := net.ListenConfig{}
+		lc.SetMultipathTCP(false)
+		plain, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer plain.Close()
+		l := plain.(*net.TCPListener)
+		set := func(o unix.Linger) {
+			raw, err := l.SyscallConn()
+			require.NoError(t, err)
+			require.NoError(t, raw.Control(func(fd uintptr) {
+				require.NoError(t, unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &o))
+			}))
+		}
+		set(unix.Linger{Onoff: 1, Linger: 1})
 		dial(t, l)
+		set(unix.Linger{})
+		got := make(chan *Conn, 1)
+		a, err := e.Accept(l, func(c *Conn) { got <- c })
+		require.NoError(t, err)
+		defer a.Close()
 		c := within(t, got)
-		require.True(t, c.exposed)
+		require.Equal(t, int32(1), lingerSeconds(int(c.fd)), "the kernel has changed its mind")
 		require.NoError(t, c.CloseWait())
+		require.Equal(t, int64(1), s.lingers.Load())
 	})
 }

@@ -66,13 +66,14 @@ type Config struct {
 	// FileThreads bounds, per worker, the threads on which operations on files wait that cannot be done otherwise: the
 	// kernel's worker threads of each submitting thread, or with epoll our own. Default 32, at most 1024.
 	FileThreads int
-	// FixedBytes bounds the memory, in bytes, that Engine.Lease lends and that the io_uring rings register, so that it is pinned once
-	// and not for each operation. Memory is taken, and pinned, in pieces of 2 MiB as it is first leased, and kept until the engine
-	// ends. Default 16 MiB, negative none, at most 1 TiB (1 GiB on 32-bit systems); rounded up to pieces.
+	// FixedBytes bounds the memory, in bytes, that Engine.Lease lends and that the io_uring rings register, so that it is
+	// pinned once and not for each operation. Memory is taken, and pinned, in pieces of 2 MiB as it is first leased, and
+	// kept until the engine ends. Default 16 MiB, negative none, at most 1 TiB (1 GiB on 32-bit systems); rounded up to
+	// pieces.
 	FixedBytes int
-	// FixedSends has sends without a copy (Conn.SetZeroCopy) use that memory as registered, too. It is then in ordinary pages instead of
-	// huge ones, with which the kernel cannot do that well, and reads of 64 KiB from a disk cost twice as much CPU. It cannot pay but
-	// with a network card. Default false.
+	// FixedSends has sends without a copy (Conn.SetZeroCopy) use that memory as registered, too. It is then in ordinary
+	// pages instead of huge ones, with which the kernel cannot do that well, and reads of 64 KiB from a disk cost twice as
+	// much CPU. It cannot pay but with a network card. Default false.
 	FixedSends bool
 	// Restrict says what the kernel lets the io_uring rings do, as defence in depth: by default what this library submits
 	// and nothing else; ringbackend.RestrictSockets refuses operations on files too, for an engine that has none. The

@@ -60,7 +60,7 @@ type Conn struct {
 	halted    bool   // by PauseRead
 	direct    bool   // Read makes the system calls; recv is not used
 	shutWrite bool   // by awaitShared
-	exposed   bool   // somebody may have set SO_LINGER: he has had fd, or it came from outside
+	exposed   bool   // somebody may have set SO_LINGER: he has had fd, or the listener's, or it came from outside
 	long      bool   // much is queued; OnBacklog
 	told      toldOf // belongs to RunTask
 
@@ -142,14 +142,17 @@ func (c *Conn) SetValue(v any) { c.value = v }
 
 // Control calls f with the descriptor, which stays valid until f returns. f must not wait, must not close it, and must
 // not switch it to blocking mode.
-func (c *Conn) Control(f func(fd int) error) error {
+func (c *Conn) Control(f func(fd int) error) error { return c.use(f, true) }
+
+// use is Control. f exposes the descriptor when it is not the engine's own.
+func (c *Conn) use(f func(fd int) error, exposes bool) error {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
 		return ErrClosed
 	}
 	c.uses++
-	c.exposed = true
+	c.exposed = c.exposed || exposes
 	c.mu.Unlock()
 	err := f(int(c.fd))
 	c.release()
@@ -166,12 +169,12 @@ func (c *Conn) release() {
 
 // shutdown is shutdown(2), in order with what Send has accepted only as far as that has been sent.
 func (c *Conn) shutdown(how int) error {
-	return c.Control(func(fd int) error {
+	return c.use(func(fd int) error {
 		if errno := c.loop.engine.system.Shutdown(fd, how); errno != 0 {
 			return callError("shutdown", errno)
 		}
 		return nil
-	})
+	}, false)
 }
 
 // CloseRead shuts the reading side down: a Read that waits returns io.EOF.

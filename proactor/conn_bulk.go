@@ -8,8 +8,8 @@ import (
 	"github.com/ouro-io/ouro/executor"
 )
 
-// Bulk data. A receive ahead goes into a buffer of the engine's, and Read copies it a second time, from memory that is no longer in
-// the processor's cache. For small messages that is nothing; in bulk it was a quarter of a server's CPU. So who
+// Bulk data. A receive ahead goes into a buffer of the engine's, and Read copies it a second time, from memory that is no
+// longer in the processor's cache. For small messages that is nothing; in bulk it was a quarter of a server's CPU. So who
 // reads much at a time reads directly into his own memory, for as long as he does: the multishot receive ends, and Read
 // makes the system call, and waits by a poll where it has to (conn_poll.go, as after NoReadAhead).
 //
@@ -45,8 +45,8 @@ type bulk struct {
 	reads int8
 }
 
-// scored takes the size of a Read that is done into account, and changes the mode. It reports whether a kick is needed. Only called
-// where the score is not 0 or n is large, which is what keeps it from the way of small messages. mu is held.
+// scored takes the size of a Read that is done into account, and changes the mode. It reports whether a kick is needed.
+// Only called where the score is not 0 or n is large, which is what keeps it from the way of small messages. mu is held.
 //
 //go:noinline
 func (c *Conn) scored(n int) (kick bool) {

@@ -20,9 +20,9 @@ import (
 // mostSlices is how many one system call takes (IOV_MAX).
 const mostSlices = 1024
 
-// WriteLeases sends the bytes of ls, one after the other, like one Write, and releases all of them: when they are with the kernel, or
-// when it has let go of the memory of the last (see SetZeroCopy, for which their lengths are added up). It keeps nothing of ls
-// itself.
+// WriteLeases sends the bytes of ls, one after the other, like one Write, and releases all of them: when they are with the
+// kernel, or when it has let go of the memory of the last (see SetZeroCopy, for which their lengths are added up). It keeps
+// nothing of ls itself. Errors name writev, as those of WriteSlices do, in whichever way the bytes went.
 func (c *Conn) WriteLeases(ls ...buffers.Lease) error {
 	z, n := &zeroCopyLease{more: slices.Clone(ls)}, 0
 	z.refs.Store(1)
@@ -43,11 +43,11 @@ func (c *Conn) WriteLeases(ls ...buffers.Lease) error {
 	z.off = !shares
 	first := z.rest[0]
 	z.rest = z.rest[1:]
-	return c.writeShared(z, first, n)
+	return named("writev", c.writeShared(z, first, n))
 }
 
-// WriteSlices sends what v lists, one after the other, like one Write, and takes off v what was sent. It returns how many bytes that
-// were. Each attempt is a system call of the caller's, sendmsg(2); errors name it writev, as the standard library does.
+// WriteSlices sends what v lists, one after the other, like one Write, and takes off v what was sent. It returns how many bytes
+// that were. Each attempt is a system call of the caller's, sendmsg(2); errors name it writev, as the standard library does.
 func (c *Conn) WriteSlices(v *[][]byte) (sent int64, err error) {
 	var failed error
 	err = c.WriteWith(func(fd int) bool {
@@ -73,7 +73,7 @@ func (c *Conn) WriteSlices(v *[][]byte) (sent int64, err error) {
 	if err == nil {
 		err = failed
 	}
-	return sent, err
+	return sent, named("writev", err)
 }
 
 // trim takes n bytes off v, and empty slices at its beginning.

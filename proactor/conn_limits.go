@@ -60,11 +60,12 @@ func (c *Conn) writeQueue() int {
 }
 
 // PauseRead stops receiving, and returns when that has come to a stand, or the connection was closed: what has arrived by
-// then is still delivered, and after that a Read waits until ResumeRead, while TCP slows the peer down. (Who does not
-// read is paused anyway, once ReceiveQuota buffers are full.) On a connection with a Handler it does not wait, and OnData is not
-// called any more until ResumeRead; from OnData itself it is the last call before that. OnClose comes behind what was held back, which is
-// delivered without ResumeRead once the connection cannot send any more. What is held back occupies the worker's receive buffers, up
-// to ReceiveQuota of them and what the kernel has under way: with many paused peers bound it by SetLimits.
+// then is still delivered, and after that a Read waits until ResumeRead, while TCP slows the peer down. (Who does not read
+// is paused anyway, once ReceiveQuota buffers are full.) On a connection with a Handler it does not wait, and OnData is not
+// called any more until ResumeRead; from OnData itself it is the last call before that. OnClose comes behind what was held
+// back, which is delivered without ResumeRead once the connection cannot send any more. What is held back occupies the
+// worker's receive buffers, up to ReceiveQuota of them and what the kernel has under way: with many paused peers bound it
+// by SetLimits.
 func (c *Conn) PauseRead() {
 	c.halt(true)
 	c.mu.Lock()

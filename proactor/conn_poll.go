@@ -156,8 +156,8 @@ func (c *Conn) awaitRead(ctx context.Context, want bool) error {
 	return nil
 }
 
-// readDirect is Read where the engine does not read ahead; errAhead when it does again. ctx may be nil. mu is held on entry and on
-// return.
+// readDirect is Read where the engine does not read ahead; errAhead when it does again. ctx may be nil. mu is held on entry
+// and on return.
 func (c *Conn) readDirect(ctx context.Context, p []byte) (n int, err error) {
 	c.shareTurn()
 	if err := c.takeReadTurn(ctx); err != nil {

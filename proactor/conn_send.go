@@ -186,7 +186,8 @@ func (c *Conn) nextOut() {
 }
 
 // Send queues the bytes of l, in order, and returns without waiting. It takes l over in any case and releases it when the
-// bytes are with the kernel, or when that has let go of them (see SetZeroCopy). The queue is bounded by Config.WriteQueue: ErrWriteQueueFull.
+// bytes are with the kernel, or when that has let go of them (see SetZeroCopy). The queue is bounded by Config.WriteQueue:
+// ErrWriteQueueFull.
 func (c *Conn) Send(l buffers.Lease) error {
 	s, on := c.loop.w.Enter()
 	c.mu.Lock()

@@ -13,18 +13,18 @@ import (
 )
 
 // Writes without a copy. The network card reads the bytes from the caller's memory, and again for each retransmission, so
-// the memory is in use for as long as the peer has not acknowledged them. A []byte belongs to its caller when Write returns;
-// a lease is given away. So only WriteLease, WriteLeases and Send go without a copy. WriteLease returns when the bytes are on their
-// way, like any Write; the lease is released when the kernel has let go of it. (A Write, or Buffers of package net, that waited for
-// that would wait for the peer's acknowledgement, which it may delay by 40 ms.)
+// the memory is in use for as long as the peer has not acknowledged them. A []byte belongs to its caller when Write
+// returns; a lease is given away. So only WriteLease, WriteLeases and Send go without a copy. WriteLease returns when the
+// bytes are on their way, like any Write; the lease is released when the kernel has let go of it. (A Write, or Buffers of
+// package net, that waited for that would wait for the peer's acknowledgement, which it may delay by 40 ms.)
 //
 //	WriteLease, Send ──SendZC, SendMsgZC──▶ in flight ──More: the result──▶ WriteLease returns, the queue of Send goes on; or the rest is sent
 //	                                └──terminal: the memory is free──▶ one reference less; the last releases the lease
 //
-// Close. A descriptor that is closed leaves its data with the kernel, which sends it for as long as the peer takes nothing and is
-// there; nobody could bound how long the memory is in use. So a closed connection whose memory is shared ends its side
-// (shutdown(2)) and keeps the descriptor until the last notification, but no longer than lingerTime: then it resets the peer, which
-// frees everything at once. A connection that is reset anyway does not wait.
+// Close. A descriptor that is closed leaves its data with the kernel, which sends it for as long as the peer takes nothing
+// and is there; nobody could bound how long the memory is in use. So a closed connection whose memory is shared ends its
+// side (shutdown(2)) and keeps the descriptor until the last notification, but no longer than lingerTime: then it resets
+// the peer, which frees everything at once. A connection that is reset anyway does not wait.
 
 // zeroCopyLease is a lease, or those of a WriteLeases, that a call and its operations hold together. They are released together:
 // the kernel tells of an operation, not of its parts.
@@ -61,10 +61,10 @@ type zeroCopySend struct {
 	iov   []unix.Iovec
 }
 
-// SetZeroCopy has WriteLease and Send send leases of at least from bytes without copying them, and WriteLeases leases of that many
-// together, where the backend is io_uring and the socket can do it; 0, the default, never. It pays from some 16 KiB on with a real network card, and never over loopback,
-// where the kernel copies in any case (Stats.ZeroCopyCopied tells); the memory stays in use until the peer has
-// acknowledged the bytes.
+// SetZeroCopy has WriteLease and Send send leases of at least from bytes without copying them, and WriteLeases leases of
+// that many together, where the backend is io_uring and the socket can do it; 0, the default, never. It pays from some 16
+// KiB on with a real network card, and never over loopback, where the kernel copies in any case (Stats.ZeroCopyCopied
+// tells); the memory stays in use until the peer has acknowledged the bytes.
 func (c *Conn) SetZeroCopy(from int) {
 	c.mu.Lock()
 	c.zcFrom = int32(max(0, min(from, maxTransfer)))

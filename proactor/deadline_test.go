@@ -18,7 +18,7 @@ func deadlines(t *testing.T, f func(t *testing.T, e *Engine, c *Conn, peer io.Re
 		for _, goroutine := range []bool{false, true} {
 			t.Run(map[bool]string{false: "coroutine", true: "goroutine"}[goroutine], func(t *testing.T) {
 				e := newEngine(t, cfg)
-				c, peer := accepted(t, e)
+				c, peer := pair(t, e)
 				f(t, e, c, peer, func(run func()) <-chan bool {
 					done := make(chan bool, 1)
 					require.NoError(t, c.Start(run, func(error) { done <- true }, goroutine))

@@ -34,15 +34,15 @@ func TestNoReadAheadWhileReadersWait(t *testing.T) {
 					}
 				}()
 			}
-			until(t, c.locked(func() bool {
+			eventually(t, "the readers", c.locked(func() bool {
 				return c.recvOn && c.wait != nil && c.wait.reading && len(c.wait.readers) == 1
-			}), "the readers")
+			}))
 			c.NoReadAhead()
-			until(t, c.locked(func() bool { return !c.recvOn }), "the end of receiving ahead")
+			eventually(t, "the end of receiving ahead", c.locked(func() bool { return !c.recvOn }))
 			for _, s := range []string{"a", "b"} {
 				_, err := peer.Write([]byte(s))
 				require.NoError(t, err)
-				require.Equal(t, s, await(t, got, "what came"))
+				require.Equal(t, s, within(t, got))
 			}
 		}
 	})

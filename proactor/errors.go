@@ -24,3 +24,12 @@ var ErrShutdown = errors.New("engine is shut down")
 
 // callError names the system call whose work the operation did, as package net's errors do.
 func callError(call string, errno syscall.Errno) error { return os.NewSyscallError(call, errno) }
+
+// named is err with call as the name of the system call. An error of the socket may have been found by another one before: by the
+// receive that is always armed, or by a send of the backend's.
+func named(call string, err error) error {
+	if e, ok := err.(*os.SyscallError); ok {
+		return os.NewSyscallError(call, e.Err)
+	}
+	return err
+}

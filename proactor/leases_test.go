@@ -32,8 +32,8 @@ func scribbled(p []byte, n int, released *atomic.Int32) []buffers.Lease {
 	return all
 }
 
-// Leases that are written together arrive whole and in order, with a copy and without, however many and long they are; and none comes
-// back while the kernel may still read it, though the peer takes its time.
+// Leases that are written together arrive whole and in order, with a copy and without, however many and long they are; and
+// none comes back while the kernel may still read it, though the peer takes its time.
 func TestWriteLeases(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		e := newEngine(t, cfg)
@@ -105,6 +105,44 @@ func TestWriteLeasesRefused(t *testing.T) {
 		require.NoError(t, within(t, wrote))
 		require.EqualValues(t, len(ls), released.Load())
 		require.Zero(t, e.Stats().ZeroCopySends)
+	})
+}
+
+// Errors of WriteLeases name writev and those of Write name write, whichever way the bytes go, and whoever has met the
+// reset first.
+func TestWriteLeasesErrors(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		e := newEngine(t, cfg)
+		for _, from := range []int{0, 1} {
+			for _, ahead := range []bool{false, true} {
+				c, peer := pair(t, e)
+				c.SetZeroCopy(from)
+				for range 2 { // the second Read arms the receive
+					if ahead {
+						_, err := peer.Write([]byte("x"))
+						require.NoError(t, err)
+						_, err = c.Read(make([]byte, 1))
+						require.NoError(t, err)
+					}
+				}
+				reset(t, peer)
+				if ahead {
+					eventually(t, "the receive's error", c.locked(func() bool { return c.rerr() != nil }))
+				}
+				leases := func() error { return c.WriteLeases(buffers.Wrap([]byte("a")), buffers.Wrap([]byte("b"))) }
+				var err error
+				eventually(t, "an error", func() bool { err = leases(); return err != nil })
+				of := func(err error) string {
+					var call *os.SyscallError
+					require.ErrorAs(t, err, &call)
+					return call.Syscall
+				}
+				require.Equal(t, "writev", of(err))
+				require.Equal(t, "writev", of(leases()), "once more")
+				_, err = c.Write([]byte("c"))
+				require.Equal(t, "write", of(err))
+			}
+		}
 	})
 }
 

@@ -22,33 +22,6 @@ import (
 	"github.com/ouro-io/ouro/reactorfallback"
 )
 
-// hang is how long a test waits for what must happen.
-const hang = 30 * time.Second
-
-func await[T any](t testing.TB, c <-chan T, what string) (v T) {
-	t.Helper()
-	select {
-	case v = <-c:
-	case <-time.After(hang):
-		t.Fatalf("hangs: %s", what)
-	}
-	return v
-}
-
-// pair returns a connection of e and its peer, which is an ordinary one.
-func pair(t testing.TB, e *Engine) (*Conn, net.Conn) {
-	t.Helper()
-	l := listen(t)
-	conns := make(chan *Conn, 1)
-	a, err := e.Accept(l, func(c *Conn) { conns <- c })
-	require.NoError(t, err)
-	peer := dial(t, l)
-	c := await(t, conns, "accept")
-	require.NoError(t, a.Close())
-	t.Cleanup(func() { _ = c.Close() })
-	return c, peer
-}
-
 // stuck is more than the buffers of both ends take when nobody reads.
 const stuck = 16 << 20
 
@@ -56,15 +29,6 @@ const stuck = 16 << 20
 func fill(t testing.TB, c *Conn) {
 	t.Helper()
 	require.NoError(t, c.Send(buffers.Wrap(make([]byte, stuck))))
-}
-
-func until(t testing.TB, f func() bool, what string) {
-	t.Helper()
-	for end := time.Now().Add(hang); !f(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("hangs: %s", what)
-		}
-	}
 }
 
 func (c *Conn) locked(f func() bool) func() bool {
@@ -80,7 +44,7 @@ func TestLingerEndsWhenThePeerDoesNotRead(t *testing.T) {
 		e := newEngine(t, cfg)
 		c, _ := pair(t, e)
 		fill(t, c)
-		until(t, c.locked(func() bool { return c.sendOn }), "the send to be in flight")
+		eventually(t, "the send to be in flight", c.locked(func() bool { return c.sendOn }))
 		require.NoError(t, c.Close())
 		c.mu.Lock()
 		require.False(t, c.finished)
@@ -88,7 +52,7 @@ func TestLingerEndsWhenThePeerDoesNotRead(t *testing.T) {
 		c.wait.armed = 1
 		c.wait.timer.Set(1)
 		c.mu.Unlock()
-		until(t, c.locked(func() bool { return c.finished }), "the linger to end")
+		eventually(t, "the linger to end", c.locked(func() bool { return c.finished }))
 	})
 }
 
@@ -112,9 +76,9 @@ func TestCloseWaitAtTheEnd(t *testing.T) {
 					told <- err
 					closed <- c.CloseWait()
 				}, false))
-				err = await(t, told, "the end")
+				err = within(t, told)
 				require.Equal(t, name == "returns", err == nil, name)
-				require.NoError(t, await(t, closed, "CloseWait in an exit hook"), name)
+				require.NoError(t, within(t, closed), name)
 				require.True(t, c.locked(func() bool { return c.finished })(), name)
 				_, err = peer.Read(make([]byte, 1))
 				require.Equal(t, io.EOF, err, name)
@@ -138,7 +102,7 @@ func TestCloseWaitInACallback(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		e, c, peer, other, otherPeer := neighbours(t, cfg)
 		go func() { _, _ = other.Read(make([]byte, 1)) }()
-		until(t, other.locked(func() bool { return other.recvOn }), "a receive in flight")
+		eventually(t, "a receive in flight", other.locked(func() bool { return other.recvOn }))
 		closed := make(chan error, 2)
 		e.Handle(c, &Handler{OnData: func(c *Conn, l buffers.Lease) {
 			l.Release()
@@ -148,7 +112,7 @@ func TestCloseWaitInACallback(t *testing.T) {
 		_, err := peer.Write([]byte("x"))
 		require.NoError(t, err)
 		for _, p := range []io.Reader{otherPeer, peer} {
-			require.NoError(t, await(t, closed, "CloseWait in a callback"))
+			require.NoError(t, within(t, closed))
 			_, err = p.Read(make([]byte, 1))
 			require.Equal(t, io.EOF, err)
 		}
@@ -168,7 +132,7 @@ func TestLingeringCloseHoldsNobodyUp(t *testing.T) {
 		}))
 		closed := make(chan error, 1)
 		go func() { closed <- c.CloseWait() }()
-		until(t, c.locked(func() bool { return c.finished }), "the end of c")
+		eventually(t, "the end of c", c.locked(func() bool { return c.finished }))
 		_, err = otherPeer.Write([]byte("x"))
 		require.NoError(t, err)
 		read := make(chan error, 1)
@@ -176,9 +140,9 @@ func TestLingeringCloseHoldsNobodyUp(t *testing.T) {
 			_, err := other.Read(make([]byte, 1)) // it needs the worker that c is on
 			read <- err
 		}()
-		require.NoError(t, await(t, read, "the read of another connection"))
+		require.NoError(t, within(t, read))
 		require.NoError(t, peer.Close()) // with unread bytes: a reset
-		require.NoError(t, await(t, closed, "the close to end"))
+		require.NoError(t, within(t, closed))
 	})
 }
 
@@ -230,7 +194,7 @@ func TestEmptyWritePassesTheTurn(t *testing.T) {
 				_, err := c.Write(p)
 				done <- err
 			}()
-			until(t, queued(i+1), "the write to stand in the queue")
+			eventually(t, "the write to stand in the queue", queued(i+1))
 		}
 		go func() {
 			buf := make([]byte, 1<<20)
@@ -241,7 +205,7 @@ func TestEmptyWritePassesTheTurn(t *testing.T) {
 			}
 		}()
 		for range 2 {
-			require.NoError(t, await(t, done, "a write behind an empty one"))
+			require.NoError(t, within(t, done))
 		}
 		peer.Close()
 	})
@@ -279,13 +243,13 @@ func TestBackendBreaksDuringADirectWrite(t *testing.T) {
 		_, err := c.Write(make([]byte, stuck))
 		wrote <- err
 	}()
-	await(t, slow.held, "the direct send")
+	within(t, slow.held)
 	b.broken.Store(true)
 	b.Wake()
-	until(t, c.locked(func() bool { return c.closed }), "the connection to end")
+	eventually(t, "the connection to end", c.locked(func() bool { return c.closed }))
 	close(slow.release)
-	require.ErrorIs(t, await(t, wrote, "the write"), ErrClosed)
-	until(t, c.locked(func() bool { return c.finished }), "the descriptor to be closed")
+	require.ErrorIs(t, within(t, wrote), ErrClosed)
+	eventually(t, "the descriptor to be closed", c.locked(func() bool { return c.finished }))
 }
 
 // A write that is in its direct system call when the engine gives up waiting for it finds nobody to go on with the rest.
@@ -298,14 +262,14 @@ func TestEngineEndsDuringADirectWrite(t *testing.T) {
 		_, err := c.Write(make([]byte, stuck))
 		wrote <- err
 	}()
-	await(t, slow.held, "the direct send")
+	within(t, slow.held)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorContains(t, e.Shutdown(ctx), "1 connections were open")
-	until(t, func() bool { return !c.loop.w.Command(&c.ctl) }, "the worker to end")
+	eventually(t, "the worker to end", func() bool { return !c.loop.w.Command(&c.ctl) })
 	close(slow.release)
-	require.ErrorIs(t, await(t, wrote, "the write"), ErrClosed)
-	until(t, c.locked(func() bool { return c.finished }), "the descriptor to be closed")
+	require.ErrorIs(t, within(t, wrote), ErrClosed)
+	eventually(t, "the descriptor to be closed", c.locked(func() bool { return c.finished }))
 }
 
 func TestAcceptorClosesItself(t *testing.T) {
@@ -322,8 +286,8 @@ func TestAcceptorClosesItself(t *testing.T) {
 		require.NoError(t, err)
 		self <- a
 		dial(t, l)
-		require.NoError(t, await(t, closed, "Close inside the callback"))
-		ctx, cancel := context.WithTimeout(context.Background(), hang)
+		require.NoError(t, within(t, closed))
+		ctx, cancel := context.WithTimeout(context.Background(), hangs)
 		defer cancel()
 		require.ErrorIs(t, a.Wait(ctx), ErrClosed)
 	})
@@ -338,11 +302,11 @@ func TestNothingFollowsAWriteThatCloseCut(t *testing.T) {
 			_, err := c.Write(make([]byte, stuck))
 			wrote <- err
 		}()
-		until(t, c.locked(func() bool { return c.sendOn }), "the write")
+		eventually(t, "the write", c.locked(func() bool { return c.sendOn }))
 		require.NoError(t, c.Send(buffers.Wrap([]byte("follows"))))
 		require.NoError(t, c.Close())
-		require.ErrorIs(t, await(t, wrote, "the write"), ErrClosed)
-		require.NoError(t, peer.SetReadDeadline(time.Now().Add(hang)))
+		require.ErrorIs(t, within(t, wrote), ErrClosed)
+		require.NoError(t, peer.SetReadDeadline(time.Now().Add(hangs)))
 		got, err := io.ReadAll(peer)
 		require.ErrorIs(t, err, syscall.ECONNRESET)
 		require.Zero(t, bytes.Count(got, []byte("follows")))

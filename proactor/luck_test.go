@@ -25,8 +25,8 @@ func TestStatsRescued(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		cfg.Workers, cfg.Buffers = 1, buffers.GroupConfig{Count: 1, Size: 512}
 		e := newEngine(t, cfg)
-		holder, holderPeer := accepted(t, e)
-		other, otherPeer := accepted(t, e)
+		holder, holderPeer := pair(t, e)
+		other, otherPeer := pair(t, e)
 		echo := func(c *Conn, peer net.Conn, text string) {
 			_, err := peer.Write([]byte(text))
 			require.NoError(t, err)

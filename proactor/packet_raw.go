@@ -161,7 +161,7 @@ func (c *PacketConn) ReadWith(f func(fd int) bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.recvOn && !c.closed && c.broken == nil {
-		c.waitReadable() // also where the deadline is over: what follows is to find nothing received ahead of it
+		c.waitReadable(noContext) // also where the deadline is over: what follows is to find nothing received ahead of it
 	}
 	for {
 		if err := c.unreadable(noContext); err != nil {
@@ -173,9 +173,7 @@ func (c *PacketConn) ReadWith(f func(fd int) bool) error {
 		if c.call(f) {
 			return nil
 		}
-		if !c.closed { // meanwhile
-			c.waitReadable()
-		}
+		c.waitReadable(noContext)
 	}
 }
 
@@ -191,9 +189,13 @@ func (c *PacketConn) call(f func(fd int) bool) (done bool) {
 	return f(int(c.fd))
 }
 
-// waitReadable waits where nothing is received ahead: for the end of the receive of before, or for a readable socket. mu is
-// held, and released meanwhile.
-func (c *PacketConn) waitReadable() {
+// waitReadable waits where nothing is received ahead: for the end of the receive of before, or for a readable socket. It does not
+// wait for what has ended already: whoever wakes the readers of a socket that is closed or broken, or of a context that ends, may
+// have been here while the caller made his system call. mu is held, and released meanwhile.
+func (c *PacketConn) waitReadable(ctx context.Context) {
+	if c.closed || c.broken != nil || ended(ctx) != nil {
+		return
+	}
 	w := packetWaiters.Get().(*executor.Waiter)
 	w.PrepareNear(c.loop.w)
 	c.readers = append(c.readers, w)

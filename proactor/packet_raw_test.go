@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ouro-io/ouro/internal/dgram"
+	"github.com/ouro-io/ouro/internal/op"
 )
 
 // recvWith receives one packet by ReadWith.
@@ -225,6 +227,48 @@ func TestReceiveContext(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "late", <-other)
 			require.NoError(t, c.Close())
+		}
+	})
+}
+
+// interrupted has something happen during each receive of one packet, and then finds nothing.
+type interrupted struct {
+	op.Datagrams
+	by func()
+}
+
+func (d *interrupted) RecvMsg(int, *unix.Msghdr) (int, syscall.Errno) {
+	d.by()
+	return 0, syscall.EAGAIN
+}
+
+// TestPacketRawEndsDuringTheCall: what ends a wait ends the reader also where it comes while he is in his system call.
+func TestPacketRawEndsDuringTheCall(t *testing.T) {
+	closing := make(chan error, 1)
+	ends := map[error]func(c *PacketConn, cancel func()){
+		ErrClosed:              func(c *PacketConn, _ func()) { go func() { closing <- c.Close() }() },
+		context.Canceled:       func(_ *PacketConn, cancel func()) { cancel() },
+		os.ErrDeadlineExceeded: func(c *PacketConn, _ func()) { _ = c.SetReadDeadline(time.Unix(1, 0)) },
+	}
+	withEngines(t, Config{Workers: 1}, func(t *testing.T, e *Engine) {
+		for want, end := range ends {
+			c, _ := packetSocket(t, e)
+			c.NoReadAhead()
+			ctx, cancel := context.WithCancel(t.Context())
+			e.datagrams = &interrupted{&kernel{}, sync.OnceFunc(func() {
+				end(c, cancel)
+				time.Sleep(10 * time.Millisecond) // it has come to an end by then, or nothing is tested
+			})}
+			got := make(chan error, 1)
+			go func() {
+				_, err := c.ReceiveContext(ctx, make([]byte, 10), nil)
+				got <- err
+			}()
+			require.ErrorIs(t, within(t, got), want)
+			if want == ErrClosed {
+				require.NoError(t, within(t, closing))
+			}
+			cancel()
 		}
 	})
 }

@@ -289,11 +289,19 @@ func unixPacket(t *testing.T, e *Engine) (c *PacketConn, peer int) {
 	}
 }
 
-// TestPacketWriteWaits: a write that finds no room goes on when there is some, and ends with its deadline or with Close.
+// incomparable is a context of a type of which values cannot be compared.
+type incomparable struct {
+	context.Context
+	_ []byte
+}
+
+// TestPacketWriteWaits: a write that finds no room goes on when there is some, and ends with its deadline, its context or Close.
 func TestPacketWriteWaits(t *testing.T) {
 	withEngines(t, Config{Workers: 1}, func(t *testing.T, e *Engine) {
-		for _, end := range []string{"room", "deadline", "close"} {
+		for _, end := range []string{"room", "deadline", "close", "context"} {
 			c, peer := unixPacket(t, e)
+			cancelled, cancel := context.WithCancel(t.Context())
+			ctx := incomparable{cancelled, nil}
 			type result struct {
 				n   int
 				err error
@@ -301,7 +309,7 @@ func TestPacketWriteWaits(t *testing.T) {
 			got := make(chan result, 1)
 			msgs := []dgram.Msg{message([]byte("a"), nil), message([]byte("b"), nil), message([]byte("c"), nil)}
 			go func() {
-				n, err := c.WriteMsgs(msgs)
+				n, err := c.WriteMsgsContext(ctx, msgs)
 				got <- result{n, err}
 			}()
 			eventually(t, "the write in flight", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.flying.head != nil })
@@ -327,7 +335,11 @@ func TestPacketWriteWaits(t *testing.T) {
 			case "close":
 				require.NoError(t, c.Close())
 				require.Equal(t, result{0, ErrClosed}, within(t, got))
+			case "context":
+				cancel()
+				require.Equal(t, result{0, context.Canceled}, within(t, got))
 			}
+			cancel()
 		}
 	})
 }

@@ -20,7 +20,7 @@ func TestSendKeepsOrderAndIsFlushed(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		cfg.WriteQueue = 16 << 20
 		e := newEngine(t, cfg)
-		c, peer := accepted(t, e)
+		c, peer := pair(t, e)
 		want := bytesFrom(3, 8<<20)
 		for rest := want; len(rest) > 0; {
 			n := min(1+len(rest)*7%40_000, len(rest))
@@ -43,7 +43,7 @@ func TestWriteQueueBound(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		cfg.WriteQueue = 100_000
 		e := newEngine(t, cfg)
-		c, peer := accepted(t, e)
+		c, peer := pair(t, e)
 		large := bytesFrom(5, 16<<20) // alone it may be larger than the bound
 		require.NoError(t, c.Send(buffers.Wrap(large)))
 		require.Equal(t, ErrWriteQueueFull, c.Send(buffers.Wrap([]byte("x"))))
@@ -76,7 +76,7 @@ func TestLinger(t *testing.T) {
 		clock := newSkewed()
 		cfg.clock = clock
 		e := newEngine(t, cfg)
-		c, peer := accepted(t, e)
+		c, peer := pair(t, e)
 		require.NoError(t, c.Send(buffers.Wrap(make([]byte, 64<<20))))
 		require.NoError(t, c.Close())
 		rouse := func() { // have the workers look at the clock
@@ -106,7 +106,7 @@ func TestSendReleases(t *testing.T) {
 			require.NoError(t, err)
 			return l
 		}
-		c, peer := accepted(t, e)
+		c, peer := pair(t, e)
 		full := false
 		for !full {
 			full = errors.Is(c.Send(lease(64<<10)), ErrWriteQueueFull)

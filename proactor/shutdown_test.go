@@ -24,8 +24,8 @@ func TestShutdownWithoutConnectionsNeedsNoTime(t *testing.T) {
 	})
 }
 
-// TestShutdownThatGaveUpEndsLater: what a forced shutdown has left behind (a handler that blocks for longer than the grace) takes its
-// workers and rings with it when it ends, without another Shutdown.
+// TestShutdownThatGaveUpEndsLater: what a forced shutdown has left behind (a handler that blocks for longer than the grace)
+// takes its workers and rings with it when it ends, without another Shutdown.
 func TestShutdownThatGaveUpEndsLater(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		cfg.Workers, cfg.grace = 2, 20*time.Millisecond

@@ -16,7 +16,7 @@ import (
 const hangs = 30 * time.Second
 
 // eventually waits for what must come, and for nothing else.
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(hangs); !is(); time.Sleep(time.Millisecond) {
 		require.True(t, time.Now().Before(end), "it never comes: %s", what)
@@ -24,7 +24,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 }
 
 // within returns what c brings.
-func within[T any](t *testing.T, c <-chan T) (v T) {
+func within[T any](t testing.TB, c <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-c:
@@ -43,15 +43,16 @@ func serve(t *testing.T, e *Engine, h Handler) *net.TCPListener {
 	return l
 }
 
-// accepted returns one connection of e, which nobody serves, and its peer.
-func accepted(t *testing.T, e *Engine) (*Conn, *net.TCPConn) {
-	got := make(chan *Conn, 1)
+// pair returns a connection of e, which nobody serves, and its peer, an ordinary one.
+func pair(t testing.TB, e *Engine) (*Conn, *net.TCPConn) {
+	t.Helper()
 	l := listen(t)
-	a, err := e.Accept(l, func(c *Conn) { got <- c })
+	conns := make(chan *Conn, 1)
+	a, err := e.Accept(l, func(c *Conn) { conns <- c })
 	require.NoError(t, err)
-	defer a.Close()
 	peer := dial(t, l).(*net.TCPConn)
-	c := within(t, got)
+	c := within(t, conns)
+	require.NoError(t, a.Close())
 	t.Cleanup(func() { _ = c.Close() })
 	return c, peer
 }

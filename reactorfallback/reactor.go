@@ -138,7 +138,7 @@ func (r *Reactor) Submit(o *op.Op) error {
 		r.settle(t, 0, 0)
 		return nil
 	}
-	if o.Kind >= op.Read && o.Kind <= op.Fsync {
+	if o.Kind.OnFile() {
 		r.pool.submit(t)
 		return nil
 	}

@@ -26,9 +26,9 @@ type Registration struct {
 	then     func()
 }
 
-// Watch has handler called whenever fd is ready for something of interest. fd should be non-blocking, so that a handler
-// can read or write until EAGAIN; it stays the caller's and must be open until Close has called its function. Regular files are always
-// ready.
+// Watch has handler called whenever fd is ready for something of interest. fd should be non-blocking, so that a handler can
+// read or write until EAGAIN; it stays the caller's and must be open until Close has called its function. Regular files are
+// always ready.
 func (l *Loop) Watch(fd int, interest Events, handler func(*Registration, Events)) (*Registration, error) {
 	if handler == nil {
 		return nil, errors.New("reactorfallback: Watch without a handler")

@@ -28,7 +28,8 @@ func callers() int {
 	return strings.Count(string(p[:runtime.Stack(p, true)]), "reactorfallback.(*filePool).run(")
 }
 
-// 256 reads that all wait for somebody else have FileThreads goroutines, and so threads, and no more; each ends with its own data.
+// 256 reads that all wait for somebody else have FileThreads goroutines, and so threads, and no more; each ends with its
+// own data.
 func TestFileThreadsAreBounded(t *testing.T) {
 	const most = 4
 	r, err := New(Config{FileThreads: most})

@@ -131,8 +131,8 @@ func (r *Ring) RegisterBuffersSparse(n uint32) error {
 }
 
 // UpdateBuffers pins bufs at the places from offset on, in the stead of what was there; an empty one only takes that away.
-// Operations under way go on with what they have begun with. It returns how many were replaced. The rest is as with RegisterBuffers.
-// 5.13.
+// Operations under way go on with what they have begun with. It returns how many were replaced. The rest is as with
+// RegisterBuffers. 5.13.
 func (r *Ring) UpdateBuffers(offset uint32, bufs [][]byte) (int, error) {
 	if len(bufs) == 0 {
 		return 0, nil

@@ -34,8 +34,8 @@ func (m *Meter) Done(t *Tally, start int64) bool {
 	return !m.stop.Load()
 }
 
-// Measure runs n readers, each in a goroutine or coroutine that spawn starts, for warm-up and window, and sums up. CPU time is the
-// process's own.
+// Measure runs n readers, each in a goroutine or coroutine that spawn starts, for warm-up and window, and sums up. CPU time
+// is the process's own.
 func Measure(n int, warmup, window time.Duration, spawn func(func()) error, reader func(m *Meter, t *Tally, i int) error) (Result, error) {
 	m := &Meter{base: time.Now()}
 	tallies := make([]Tally, n)

@@ -1,4 +1,5 @@
-// Command proxy passes TCP connections on to another address. Each connection is two coroutines, one per direction; the bytes are received into the engine's buffers and sent from them.
+// Command proxy passes TCP connections on to another address. Each connection is two coroutines, one per direction; the
+// bytes are received into the engine's buffers and sent from them.
 package main
 
 import (

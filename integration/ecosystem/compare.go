@@ -68,8 +68,8 @@ type checkout struct {
 	dir string
 }
 
-// prepare copies the module or the package's tests, and makes ours available to it: on both sides, so that both have the same versions of
-// everything else.
+// prepare copies the module or the package's tests, and makes ours available to it: on both sides, so that both have the
+// same versions of everything else.
 func (c checkout) prepare(ctx context.Context) error {
 	if !strings.Contains(c.m.path, ".") {
 		if err := c.moveTests(ctx); err != nil {

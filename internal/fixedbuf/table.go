@@ -39,8 +39,8 @@ type Stats struct {
 	Used, Bytes, Refused uint64
 }
 
-// Init makes t the table of pool with ring, which has no buffers registered. It must come before restrictions are enabled; they must allow
-// uring.AllowUpdateBuffers. It never fails: what cannot be registered is not, and Reason says why.
+// Init makes t the table of pool with ring, which has no buffers registered. It must come before restrictions are enabled;
+// they must allow uring.AllowUpdateBuffers. It never fails: what cannot be registered is not, and Reason says why.
 func (t *Table) Init(ring *uring.Ring, pool *buffers.Pool) {
 	if pool == nil || pool.Chunks() == 0 {
 		return

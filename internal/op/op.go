@@ -65,6 +65,15 @@ var kindNames = [kindCount]string{"nop", "accept", "connect", "recv", "recv-into
 // ZeroCopy reports whether k sends without a copy, which has two completions.
 func (k Kind) ZeroCopy() bool { return k == SendZC || k == SendMsgZC }
 
+// OnFile reports whether k is an operation on a file, which waits for a disk and for nobody else.
+func (k Kind) OnFile() bool {
+	switch k {
+	case Read, Write, Readv, Writev, Fsync:
+		return true
+	}
+	return false
+}
+
 func (k Kind) String() string {
 	if k < kindCount {
 		return kindNames[k]
@@ -91,7 +100,7 @@ type Op struct {
 	Kind Kind
 
 	cancelled bool
-	misses    uint8 // cancels that have not found it
+	lent      bool
 	ref       Ref
 }
 
@@ -111,14 +120,12 @@ func (o *Op) MarkCancelled() bool {
 	return true
 }
 
-// mostMisses is after how many cancels that do not find an operation it is left to itself: it has lent its memory (SendZC).
-const mostMisses = 100
+// MarkLent notes that the result of o, a SendZC or SendMsgZC, is known, and that only its memory is still in use. It is for
+// backends.
+func (o *Op) MarkLent() { o.lent = true }
 
-// Missed notes that a cancel has not found o, and reports whether to try again. It is for backends.
-func (o *Op) Missed() bool {
-	o.misses = min(o.misses+1, mostMisses)
-	return o.misses < mostMisses
-}
+// Lent reports whether MarkLent was called since o was submitted.
+func (o *Op) Lent() bool { return o.lent }
 
 // Ref returns the identity that o has while in flight, 0 otherwise. It is for backends.
 func (o *Op) Ref() Ref { return o.ref }

@@ -46,7 +46,7 @@ func (t *Table) Put(o *Op) Ref {
 		gen = 1
 	}
 	t.ops[i], t.gens[i] = o, gen
-	o.cancelled, o.misses = false, 0
+	o.cancelled, o.lent = false, false
 	o.ref = Ref(i) | Ref(gen)<<32 | Ref(o.Kind)<<kindFrom
 	return o.ref
 }

@@ -45,6 +45,7 @@ type Backend struct {
 	wake                                            chan struct{}
 
 	requests []*request
+	loans    []*loan
 	held     []*file // of operations that have ended; their references are given back later
 	cq       []cqe
 	overflow []cqe // did not fit
@@ -66,6 +67,9 @@ func (k *Kernel) NewBackend(c BackendConfig) (*Backend, error) {
 		b.ring = &ring{k: k, watch: k.cfg.Watch}
 		g.Attach(b.ring)
 	}
+	b.lock()
+	defer k.mu.Unlock()
+	k.backends = append(k.backends, b)
 	return b, nil
 }
 
@@ -77,13 +81,16 @@ func (b *Backend) Submit(o *op.Op) error {
 	switch o.Kind {
 	case op.Nop, op.Accept, op.Connect, op.Recv, op.RecvInto, op.Send, op.Poll,
 		op.Read, op.Write, op.Readv, op.Writev, op.Fsync,
-		op.RecvMsg, op.RecvMsgInto, op.SendMsg:
+		op.RecvMsg, op.RecvMsgInto, op.SendMsg, op.SendZC, op.SendMsgZC:
 	default:
 		return fmt.Errorf("simkernel: operation of kind %d (%v): %w", o.Kind, o.Kind, syscall.EINVAL)
 	}
 	r := &request{b: b, ref: b.table.Put(o), kind: o.Kind, fd: int(o.FD), buf: o.Buf, events: o.Events, off: o.Off}
-	if onMessages(o.Kind) {
+	if onMessages(o.Kind) || o.Kind == op.SendMsgZC {
 		r.msg = o.Msg()
+	}
+	if o.Kind.ZeroCopy() {
+		b.borrow(r)
 	}
 	b.fresh = append(b.fresh, r)
 	b.submitted.Add(1)
@@ -240,7 +247,8 @@ func (b *Backend) rest(unlimited bool, end time.Time) bool {
 func (b *Backend) Can() bool {
 	b.lock()
 	defer b.k.mu.Unlock()
-	return len(b.wake)+len(b.cq)+len(b.overflow)+len(b.held) > 0 || slices.ContainsFunc(b.requests, (*request).can)
+	return len(b.wake)+len(b.cq)+len(b.overflow)+len(b.held) > 0 ||
+		slices.ContainsFunc(b.requests, (*request).can) || slices.ContainsFunc(b.loans, (*loan).due)
 }
 
 // happenings are how many things may happen between two looks at the completion queue.
@@ -269,6 +277,7 @@ func (b *Backend) Close() error {
 		b.requests[0].finish(b.requests[0].partial(syscall.ECANCELED))
 	}
 	b.letGo()
+	b.settleLoans()
 	b.k.mu.Unlock()
 	for b.broken == nil && len(b.cq)+len(b.overflow) > 0 {
 		b.deliver()

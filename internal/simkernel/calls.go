@@ -174,8 +174,12 @@ func (k *Kernel) Close(fd int, how op.Closing) syscall.Errno {
 	if f.inFlight > 0 {
 		k.violate("descriptor %d was closed with %d operations in flight on it", fd, f.inFlight)
 	}
-	if how == op.Reset && f.socket != nil {
-		f.socket.linger0 = true
+	switch s := f.socket; {
+	case s == nil:
+	case how == op.Reset:
+		s.linger0 = true
+	case f.fds == 1 && s.unpaid():
+		k.violate("descriptor %d was closed while the kernel reads from memory that it was lent, and nothing bounds for how long", fd)
 	}
 	k.uninstall(fd)
 	return 0

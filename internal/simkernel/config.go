@@ -65,6 +65,9 @@ type Faults struct {
 	Refuse int
 	// Stale delivers a completion under the identity of an operation that has ended.
 	Stale int
+	// Deny has a send without a copy fail although one with a copy would not, Hold has its memory lent until the peer has read
+	// the bytes.
+	Deny, Hold int
 	// Lose has the network lose a datagram, Overtake has one go before others of its sender.
 	Lose, Overtake int
 	// Break breaks a backend for good.

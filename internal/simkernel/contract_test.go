@@ -14,9 +14,9 @@ import (
 
 // TestContract runs the suite of all backends: on a dull kernel, and on those that do what a kernel may at any time. EINTR
 // is left out: the suite submits again after it, though a cancel may have come in between. Each check has dice of its own,
-// so that what it meets does not depend on the checks before it; a seed is taken with which no unasked cancel cuts the large sends of the
-// suite short, as it takes those for whole. With seed 77 a late completion of an old operation holds the only
-// buffer for a moment, in "none left, and nothing lost".
+// so that what it meets does not depend on the checks before it; a seed is taken with which no unasked cancel cuts the
+// large sends of the suite short, as it takes those for whole. With seed 77 a late completion of an old operation holds the
+// only buffer for a moment, in "none left, and nothing lost".
 func TestContract(t *testing.T) {
 	for _, c := range []struct {
 		name    string

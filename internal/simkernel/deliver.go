@@ -64,6 +64,11 @@ func (b *Backend) tell(e cqe) int {
 	}
 	if !c.More {
 		b.table.Drop(o)
+		if b.owes(o.Kind) {
+			b.lock()
+			b.giveBack(e.ref)
+			b.k.mu.Unlock()
+		}
 	}
 	o.Done.Complete(o, &c)
 	return 1
@@ -127,7 +132,7 @@ func (b *Backend) haunt() {
 			return
 		}
 		e.res = int32(fd)
-	case op.Send, op.RecvInto, op.SendMsg, op.RecvMsgInto:
+	case op.Send, op.RecvInto, op.SendMsg, op.RecvMsgInto, op.SendZC, op.SendMsgZC:
 		e.res = 1
 	}
 	b.cq = append(b.cq, e)

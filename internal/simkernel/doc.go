@@ -1,5 +1,5 @@
-// Package simkernel is a kernel in memory, for tests: sockets for streams and datagrams, a network between them, disk files, and an
-// op.Backend on it.
+// Package simkernel is a kernel in memory, for tests: sockets for streams and datagrams, a network between them, disk
+// files, and an op.Backend on it.
 //
 // A Kernel decides nothing by itself. Whatever the real one may do in one order or another, early or late, whole or in
 // part, it asks its Chooser; so a run is a function of the Chooser's answers, as long as one goroutine at a time acts.
@@ -13,7 +13,8 @@
 // data, resets that destroy what was under way, half-close, a backlog, descriptors that are shared, counted and used
 // again at once. What operations may return is modelled after io_uring: short transfers, EINTR, ECANCELED that nobody
 // asked for, ENOBUFS, multishots that end at any completion, a completion queue that overflows, cancels that find
-// nothing or come too late, and late completions under old identities.
+// nothing or come too late, late completions under old identities, and sends without a copy, whose memory is read when the bytes
+// leave and lent until a notification says otherwise.
 //
 // The Kernel also watches its user: a descriptor that is closed while an operation uses it, memory that is written after
 // it was given to the kernel, a completion that nobody may get. It collects such violations; see Kernel.Violations.

@@ -28,6 +28,13 @@ func pieces(h *unix.Msghdr) [][]byte {
 	return described(unsafe.Slice(h.Iov, h.Iovlen))
 }
 
+// overlap reports whether p and q have memory in common.
+func overlap(p, q []byte) bool {
+	// SAFETY: only the addresses are compared, nothing is reached through them.
+	a, b := uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(unsafe.Pointer(unsafe.SliceData(q)))
+	return len(p) > 0 && len(q) > 0 && a < b+uintptr(len(q)) && b < a+uintptr(len(p))
+}
+
 // nameOf is the room for the name in h, controlOf that for control data.
 func nameOf(h *unix.Msghdr) []byte {
 	return unsafe.Slice(h.Name, h.Namelen) // SAFETY: as above.

@@ -31,6 +31,7 @@ type Kernel struct {
 	ports      map[uint16]*gram
 	lastPort   uint16
 	lastID     int
+	backends   []*Backend
 	agents     []Agent
 	actions    []action // scratch
 	happened   int
@@ -114,6 +115,7 @@ type action struct {
 	flow    *socket
 	send    *gram
 	request *request
+	notice  *loan
 	agent   Agent
 	letGo   *Backend
 }
@@ -157,6 +159,11 @@ func (k *Kernel) act(b *Backend, agents bool) bool {
 				as = append(as, action{request: r})
 			}
 		}
+		for _, l := range b.loans {
+			if l.due() {
+				as = append(as, action{notice: l})
+			}
+		}
 	}
 	if agents && !k.frozen {
 		all := k.agents
@@ -177,6 +184,8 @@ func (k *Kernel) act(b *Backend, agents bool) bool {
 			a.send.flow()
 		case a.request != nil:
 			b.advance(a.request)
+		case a.notice != nil:
+			b.notify(a.notice)
 		case a.letGo != nil:
 			b.letGo()
 		default:

@@ -24,8 +24,9 @@ type request struct {
 	events    uint32
 	off       int64
 	msg       *unix.Msghdr
-	memory    [][]byte // of a transfer of a disk file, and of a message
+	memory    [][]byte // of a transfer of a disk file, of a message, and of a send without a copy
 	lent      [][]byte // what it held, as long as it is the kernel's and watched
+	loan      *loan    // of a send without a copy, else nil
 	done      int      // bytes that a send has moved
 	cancelled bool     // a cancel is on its way
 	misses    int      // times that it came too late
@@ -100,7 +101,7 @@ func (r *request) ready() bool {
 		return s.state != listening || len(s.queue) > 0
 	case op.Recv, op.RecvInto:
 		return s.readable()
-	case op.Send:
+	case op.Send, op.SendZC, op.SendMsgZC:
 		return s.writable()
 	case op.Connect:
 		l, errno := r.target()
@@ -121,7 +122,7 @@ func (b *Backend) advance(r *request) {
 		r.finish(-int32(syscall.ECANCELED))
 	case r.file == nil:
 		r.finish(-int32(syscall.EBADF))
-	case r.file.disk != nil && onDisk(r.kind):
+	case r.file.disk != nil && r.kind.OnFile():
 		b.onDisk(r)
 	case r.file.gram != nil:
 		b.onGram(r)
@@ -162,6 +163,7 @@ var failures = map[op.Kind][]syscall.Errno{
 	op.Recv:     {syscall.ECONNRESET, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENOMEM},
 	op.RecvInto: {syscall.ECONNRESET, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENOMEM},
 	op.Send:     {syscall.ECONNRESET, syscall.EPIPE, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENOBUFS, syscall.ENOMEM},
+	op.SendZC:   {syscall.ECONNRESET, syscall.EPIPE, syscall.ETIMEDOUT, syscall.EHOSTUNREACH},
 	op.Poll:     {syscall.ENOMEM},
 	op.Read:     {syscall.EIO, syscall.ENOMEM},
 	op.Readv:    {syscall.EIO, syscall.ENOMEM},
@@ -169,13 +171,11 @@ var failures = map[op.Kind][]syscall.Errno{
 	op.Writev:   {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG},
 	op.Fsync:    {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT},
 
+	op.SendMsgZC:   {syscall.ECONNRESET, syscall.EPIPE, syscall.ETIMEDOUT, syscall.EHOSTUNREACH},
 	op.RecvMsg:     {syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.ENOMEM},
 	op.RecvMsgInto: {syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.ENOMEM},
 	op.SendMsg:     {syscall.EPERM, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENOBUFS, syscall.ENOMEM},
 }
-
-// onDisk reports whether operations of the kind are for disk files.
-func onDisk(k op.Kind) bool { return k >= op.Read && k <= op.Fsync }
 
 // fail ends r with an error that is nobody's doing.
 func (r *request) fail() {
@@ -211,7 +211,10 @@ func (r *request) perform() {
 		n, errno := s.recv(r.buf)
 		r.finish(result(n, errno))
 	case op.Send:
-		r.send(s)
+		n, errno := s.send(r.buf[r.done:])
+		r.moved(n, errno, len(r.buf))
+	case op.SendZC, op.SendMsgZC:
+		r.sendShared(s)
 	case op.Connect:
 		r.connect(s)
 	case op.Poll:
@@ -271,14 +274,13 @@ func (r *request) recv(s *socket) {
 	r.post(int32(n), id, true)
 }
 
-// send goes on until all is sent, as with MSG_WAITALL.
-func (r *request) send(s *socket) {
-	n, errno := s.send(r.buf[r.done:])
+// moved takes in that n of want bytes of a send were taken. It goes on until all are, as with MSG_WAITALL.
+func (r *request) moved(n int, errno syscall.Errno, want int) {
 	r.done += n
 	switch {
 	case errno != 0:
 		r.finish(r.partial(errno))
-	case r.done == len(r.buf):
+	case r.done == want:
 		r.finish(int32(r.done))
 	case r.b.k.fault("short send", r.b.k.cfg.Faults.Short):
 		r.finish(int32(r.done))
@@ -318,8 +320,14 @@ func (b *Backend) buffer() ([]byte, int, bool) {
 	return mem, int(id), ok
 }
 
-// finish posts the last completion of r.
-func (r *request) finish(res int32) { r.post(res, -1, false) }
+// finish posts the last completion of r, but for the notification of a send without a copy.
+func (r *request) finish(res int32) {
+	if r.loan != nil && res >= 0 {
+		r.sent(res)
+		return
+	}
+	r.post(res, -1, false)
+}
 
 // post posts a completion of r, which ends where the queue is full or chance will have it.
 func (r *request) post(res int32, buf int, more bool) {
@@ -329,18 +337,32 @@ func (r *request) post(res int32, buf int, more bool) {
 	if more && k.fault("multishot ends without F_MORE", k.cfg.Faults.End) {
 		more = false
 	}
-	c := cqe{ref: r.ref, res: res, more: more, buf: buf}
-	if len(b.cq) < b.cfg.CQEntries && len(b.overflow) == 0 {
-		b.cq = append(b.cq, c)
-	} else {
-		c.more, more = false, false
-		k.tally.add("completion queue overflow")
-		b.overflows.Add(1)
-		b.overflow = append(b.overflow, c)
-	}
+	more = more && !b.full()
+	b.enqueue(cqe{ref: r.ref, res: res, more: more, buf: buf})
 	if more {
 		return
 	}
+	r.end()
+	b.mayHaunt(r.ref)
+}
+
+// full reports whether the completion queue is.
+func (b *Backend) full() bool { return len(b.cq) >= b.cfg.CQEntries || len(b.overflow) > 0 }
+
+// enqueue posts c, or keeps it back for want of room.
+func (b *Backend) enqueue(c cqe) {
+	if !b.full() {
+		b.cq = append(b.cq, c)
+		return
+	}
+	b.k.tally.add("completion queue overflow")
+	b.overflows.Add(1)
+	b.overflow = append(b.overflow, c)
+}
+
+// end takes r out of the kernel.
+func (r *request) end() {
+	b := r.b
 	b.requests = slices.DeleteFunc(b.requests, func(x *request) bool { return x == r })
 	if r.file != nil {
 		r.unwatch()
@@ -349,7 +371,11 @@ func (r *request) post(res int32, buf int, more bool) {
 			b.letGo() // a reactor holds no references, and what has broken is nobody's to wait for
 		}
 	}
+}
+
+// mayHaunt keeps the identity of an operation that has ended.
+func (b *Backend) mayHaunt(ref op.Ref) {
 	if len(b.ghosts) < 8 {
-		b.ghosts = append(b.ghosts, r.ref)
+		b.ghosts = append(b.ghosts, ref)
 	}
 }

@@ -25,7 +25,8 @@ type socket struct {
 	state         state
 	local, remote op.Endpoint
 	peer          *socket
-	in, out       []byte
+	in            []byte
+	out           flight
 	finQueued     bool // a FIN follows out
 	finSent       bool
 	finIn         bool // the peer's FIN has arrived
@@ -35,6 +36,8 @@ type socket struct {
 	gone          bool          // no file any more
 	disturbed     bool          // something went wrong on this connection that was neither end's doing
 	taken, put    uint64        // bytes that were read from it, and sent on it
+	copies        bool          // it can do nothing else
+	loans         []*loan       // memory that it was given bytes of
 
 	backlog int
 	queue   []*socket // accepted by the network, not by the program
@@ -59,7 +62,7 @@ func (s *socket) canFlow() bool {
 	if s.state != connected || s.peer == nil {
 		return false
 	}
-	if len(s.out) > 0 {
+	if s.out.len() > 0 {
 		return s.peer.gone || len(s.peer.in) < s.k.cfg.ReceiveBuffer
 	}
 	return s.finQueued && !s.finSent
@@ -75,12 +78,11 @@ func (s *socket) flow() {
 		return
 	}
 	switch {
-	case len(s.out) > 0 && p.gone:
+	case s.out.len() > 0 && p.gone:
 		s.hear(syscall.ECONNRESET) // nobody is there to read it
-	case len(s.out) > 0:
-		n := k.amount(min(len(s.out), k.cfg.ReceiveBuffer-len(p.in)))
-		p.in = append(p.in, s.out[:n]...)
-		s.out = s.out[n:]
+	case s.out.len() > 0:
+		n := k.amount(min(s.out.len(), k.cfg.ReceiveBuffer-len(p.in)))
+		p.in = s.out.leave(p.in, n)
 	default:
 		s.finSent = true
 		p.finIn = true
@@ -96,7 +98,8 @@ func (s *socket) hear(errno syscall.Errno) {
 	if s.finIn && errno == syscall.ECONNRESET {
 		errno = syscall.EPIPE // RFC 9293 CLOSE-WAIT; Linux reports it so
 	}
-	s.err, s.state, s.out = errno, dead, nil
+	s.err, s.state = errno, dead
+	s.out.drop()
 	s.unlist()
 }
 
@@ -158,6 +161,13 @@ func (s *socket) readable() bool {
 
 // send is send(2) without waiting.
 func (s *socket) send(p []byte) (int, syscall.Errno) {
+	n, errno := s.admit(len(p))
+	s.out.copy(p[:n])
+	return n, errno
+}
+
+// admit decides how many of n bytes are sent; whoever asks puts them in out.
+func (s *socket) admit(n int) (int, syscall.Errno) {
 	switch {
 	case s.err != 0:
 		e := s.err
@@ -165,21 +175,20 @@ func (s *socket) send(p []byte) (int, syscall.Errno) {
 		return 0, e
 	case s.state != connected || s.finQueued:
 		return 0, syscall.EPIPE
-	case len(p) == 0:
+	case n == 0:
 		return 0, 0
 	}
-	room := s.k.cfg.SendBuffer - len(s.out)
+	room := s.k.cfg.SendBuffer - s.out.len()
 	if room == 0 {
 		return 0, syscall.EAGAIN
 	}
-	n := s.k.amount(min(room, len(p)))
-	s.out = append(s.out, p[:n]...)
+	n = s.k.amount(min(room, n))
 	s.put += uint64(n)
 	return n, 0
 }
 
 func (s *socket) writable() bool {
-	return s.state != connected || s.err != 0 || s.finQueued || len(s.out) < s.k.cfg.SendBuffer
+	return s.state != connected || s.err != 0 || s.finQueued || s.out.len() < s.k.cfg.SendBuffer
 }
 
 func (s *socket) shutdown(how int) syscall.Errno {

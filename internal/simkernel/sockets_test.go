@@ -223,8 +223,6 @@ func (sockets) Lacks(check string) string {
 	switch group {
 	case "file", "recvmsg", "recvmsg-into", "sendmsg":
 		return "the simulated kernel has TCP sockets only"
-	case "send-zc", "sendmsg-zc":
-		return "the simulated kernel copies what is sent"
 	}
 	switch check {
 	case "recv/unix socket with descriptors", "recv/not a socket":

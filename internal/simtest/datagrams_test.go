@@ -14,13 +14,15 @@ import (
 
 	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/internal/dgram"
+	"github.com/ouro-io/ouro/internal/netsim"
 	"github.com/ouro-io/ouro/internal/simkernel"
 	"github.com/ouro-io/ouro/net"
 	"github.com/ouro-io/ouro/proactor"
 )
 
-// An exchange are the datagram sockets of a world: ends are the engine's, callers those of other machines. Nobody tells
-// a program that no more will come: when nothing can happen any more and all that wait wait rightly, the exchange closes all ends.
+// An exchange are the datagram sockets of a world: ends are the engine's, callers those of other machines. Nobody tells a
+// program that no more will come: when nothing can happen any more and all that wait wait rightly, the exchange closes all
+// ends.
 type exchange struct {
 	w       *world
 	ends    []*end
@@ -93,7 +95,10 @@ func (x *exchange) open() {
 		if e.peer != 0 {
 			std = simulatedUDP[1]
 		}
-		e.conn, err = net.On(w.engine).SimulatedUDP(std, fd, t.rarely(2))
+		var c net.Conn
+		if c, err = netsim.UDP(w.engine, std, fd, t.rarely(2)); err == nil {
+			e.conn = c.(*net.UDPConn)
+		}
 	}
 	if err != nil {
 		w.wrong("a socket cannot be made: %v", err)

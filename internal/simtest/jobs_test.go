@@ -57,6 +57,7 @@ type results struct {
 	Files     summary           // of TestSimFiles
 	Datagrams summary           // of TestSimDatagrams
 	Workers   summary           // of TestSimWorkers
+	ZeroCopy  summary           // of TestSimZeroCopy
 	Mutations map[string]string // how each was found
 }
 
@@ -68,6 +69,8 @@ func (r *results) of(k kind) *summary {
 		return &r.Datagrams
 	case workers:
 		return &r.Workers
+	case zeroCopy:
+		return &r.ZeroCopy
 	}
 	return &r.Sum
 }

@@ -27,7 +27,7 @@ const root = "../.."
 
 // allMutations are those of each kind of run.
 func allMutations() []mutation {
-	return slices.Concat(mutations, fileMutations, gramMutations, workerMutations)
+	return slices.Concat(mutations, fileMutations, gramMutations, workerMutations, zeroCopyMutations)
 }
 
 // kind is that of the runs that must find m.
@@ -39,6 +39,8 @@ func (m mutation) kind() kind {
 		return datagrams
 	case slices.Contains(workerMutations, m):
 		return workers
+	case slices.Contains(zeroCopyMutations, m):
+		return zeroCopy
 	}
 	return sockets
 }
@@ -106,7 +108,7 @@ func (m mutation) hunt(t *testing.T) string {
 	of := m.kind()
 	run := exec.Command(binary, "-test.run="+of.test(), "-test.timeout=5m", "-sim.shrink=false",
 		fmt.Sprint("-sim.seeds=", *budgetFlag), fmt.Sprint("-sim.files=", *budgetFlag), fmt.Sprint("-sim.datagrams=", *budgetFlag),
-		fmt.Sprint("-sim.workers=", *budgetFlag))
+		fmt.Sprint("-sim.workers=", *budgetFlag), fmt.Sprint("-sim.zerocopy=", *budgetFlag))
 	out, err = run.CombinedOutput()
 	if err == nil {
 		return ""

@@ -49,16 +49,16 @@ func TestReliability(t *testing.T) {
 // markdown is the simulation's part.
 func (r *results) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%d runs of streams, %d of files, %d of datagrams and %d of two workers, each of its own seed, without a failure. "+
-		"What was injected into them:\n\n", r.Sum.Runs, r.Files.Runs, r.Datagrams.Runs, r.Workers.Runs)
-	b.WriteString("| fault | streams | files | datagrams | two workers |\n|---|---:|---:|---:|---:|\n")
+	fmt.Fprintf(&b, "\n%d runs of streams, %d of files, %d of datagrams, %d of two workers and %d of sends without a copy, each of its own seed, without a failure. "+
+		"What was injected into them:\n\n", r.Sum.Runs, r.Files.Runs, r.Datagrams.Runs, r.Workers.Runs, r.ZeroCopy.Runs)
+	b.WriteString("| fault | streams | files | datagrams | two workers | without a copy |\n|---|---:|---:|---:|---:|---:|\n")
 	names := maps.Clone(r.Sum.Injected)
-	for _, s := range []summary{r.Files, r.Datagrams, r.Workers} {
+	for _, s := range []summary{r.Files, r.Datagrams, r.Workers, r.ZeroCopy} {
 		maps.Copy(names, s.Injected)
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", name,
-			r.Sum.Injected[name], r.Files.Injected[name], r.Datagrams.Injected[name], r.Workers.Injected[name])
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d |\n", name,
+			r.Sum.Injected[name], r.Files.Injected[name], r.Datagrams.Injected[name], r.Workers.Injected[name], r.ZeroCopy.Injected[name])
 	}
 	fmt.Fprintf(&b, "\n%d bugs were put back on purpose, and all were found. The first seed that shows each:\n\n", len(allMutations()))
 	b.WriteString("| bug | seed | what the run shows |\n|---|---:|---|\n")

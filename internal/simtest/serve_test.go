@@ -90,6 +90,9 @@ func (w *world) serveEngine() (uint16, func()) {
 // begin gives an accepted connection to the program of t.
 func (w *world) begin(t *talk, c *proactor.Conn) {
 	var err error
+	if t.conn = c; w.shares {
+		t.share(c, w.tape.Choose(5))
+	}
 	switch t.role {
 	case roleCallbacks:
 		w.engine.Handle(c, t.handler())
@@ -132,6 +135,9 @@ func (w *world) serveNet() (uint16, func()) {
 			var t *talk
 			if raw.Control(func(fd uintptr) { t = w.talkOf(int(fd)) }) == nil && t != nil {
 				_ = tc.RemoteAddr().String() // never nil, even if the peer has gone
+				if w.shares {
+					t.share(tc, w.tape.Choose(5))
+				}
 				t.run(tc)
 			}
 		})
@@ -149,6 +155,9 @@ func (w *world) serveNet() (uint16, func()) {
 
 // rawConn is a descriptor of the simulated kernel as the engine wants to see one.
 type rawConn int
+
+// Sealed has the engine take the option SO_LINGER for unset, as package net does where nobody can have set it.
+func (r rawConn) Sealed() bool { return true }
 
 func (r rawConn) SyscallConn() (syscall.RawConn, error) { return r, nil }
 
@@ -210,7 +219,7 @@ func (a *actor) Step() {
 		return
 	}
 	a.steps--
-	deed, how := t.w.tape.Choose(deeds), t.w.tape.Choose(1<<16)
+	deed, how := t.w.tape.Choose(t.w.deeds()), t.w.tape.Choose(1<<16)
 	a.gate <- func() bool {
 		if t.any(a.c, deed, how) {
 			t.closing()

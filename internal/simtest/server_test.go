@@ -58,7 +58,7 @@ func (t *talk) echo(c stream) {
 			return
 		}
 		t.w.strain()
-		if t.write(c, b[:n]) {
+		if t.echoShared(c, b[:n]) {
 			return
 		}
 	}
@@ -140,7 +140,7 @@ func (t *talk) chaos(c stream) {
 		t.help(c)
 	}
 	for n := tape.Choose(16); n > 0; n-- {
-		if t.any(c, tape.Choose(deeds), tape.Choose(1<<16)) {
+		if t.any(c, tape.Choose(t.w.deeds()), tape.Choose(1<<16)) {
 			return
 		}
 	}
@@ -213,6 +213,8 @@ func (t *talk) any(c stream, deed, how int) bool {
 		return t.wrote(0, 0, err, time.Now())
 	case 12, 13:
 		return t.send(c, 1+how%900)
+	default:
+		return t.anyShared(c, deed, how)
 	}
 	return false
 }
@@ -225,7 +227,12 @@ func (t *talk) send(c stream, n int) bool {
 	}
 	t.sends = true
 	t.sSent += n
-	err := pc.Send(buffers.Wrap(pattern(t.id, down, t.sSent-n, n)))
+	l := buffers.Wrap(pattern(t.id, down, t.sSent-n, n))
+	if t.w.shares {
+		_, ls := t.give(l.Bytes(), 0)
+		l = ls[0]
+	}
+	err := pc.Send(l)
 	if err == nil {
 		t.accepted(n)
 		return false

@@ -17,6 +17,7 @@ var (
 	fileSeedsFlag   = flag.Int("sim.files", 250, "how many seeds TestSimFiles runs")
 	gramSeedsFlag   = flag.Int("sim.datagrams", 250, "how many seeds TestSimDatagrams runs")
 	workerSeedsFlag = flag.Int("sim.workers", 250, "how many seeds TestSimWorkers runs")
+	shareSeedsFlag  = flag.Int("sim.zerocopy", 250, "how many seeds TestSimZeroCopy runs")
 	firstFlag       = flag.Uint64("sim.first", 0, "the first of them")
 	seedFlag        = flag.Int64("sim.seed", -1, "run this seed only, in this process, and print its trace")
 	tapeFlag        = flag.String("sim.tape", "", "run the tape in this file only, in this process, and print its trace")
@@ -50,6 +51,9 @@ func TestSimDatagrams(t *testing.T) { simulate(t, datagrams, *gramSeedsFlag) }
 
 // TestSimWorkers is TestSim with two workers, which act by turns.
 func TestSimWorkers(t *testing.T) { simulate(t, workers, *workerSeedsFlag) }
+
+// TestSimZeroCopy is TestSim with sends without a copy.
+func TestSimZeroCopy(t *testing.T) { simulate(t, zeroCopy, *shareSeedsFlag) }
 
 func simulate(t *testing.T, of kind, seeds int) {
 	switch {
@@ -102,13 +106,15 @@ func show(t *testing.T, of kind, tp *tape) {
 	}
 }
 
-var replays = flag.Uint64("sim.replays", 350, "runs of TestReplay")
+var replays = flag.Uint64("sim.replays", 400, "runs of TestReplay")
 
 // TestReplay: a run is a function of its tape, to the last choice.
 func TestReplay(t *testing.T) {
 	for i := range *replays {
 		seed, of := i, sockets
 		switch {
+		case i >= 350:
+			seed, of = i-350, zeroCopy
 		case i >= 300:
 			seed, of = i-300, workers
 		case i >= 250:

@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/ouro-io/ouro/proactor"
 )
 
 // A talk is one connection and its model: what each end has sent and got. Everything is touched by the worker alone, or
@@ -16,6 +18,7 @@ type talk struct {
 	id   int
 	role role
 	peer *peer
+	conn *proactor.Conn // if the program uses one itself
 
 	cSent, sGot int // peer to server: taken by the kernel, given to the program
 	sSent, cGot int // server to peer: reported as written, read by the peer

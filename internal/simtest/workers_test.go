@@ -6,11 +6,11 @@ import (
 	"github.com/ouro-io/ouro/internal/simkernel"
 )
 
-// A stage has the workers of a world act by turns: one at a time runs its turn and polls, until it comes to its next Poll or has
-// to wait there. Then the stage, a goroutine of its own, chooses who goes on: of those that were running, those that were
-// woken, those whose operations can go on, and those whose time has come. So everything that a worker touches is touched by
-// one goroutine at a time, and the order is the tape's. What is not: where a worker that the stage does not hold is woken by the main goroutine
-// (shutdown) it may be chosen a turn earlier or later.
+// A stage has the workers of a world act by turns: one at a time runs its turn and polls, until it comes to its next Poll
+// or has to wait there. Then the stage, a goroutine of its own, chooses who goes on: of those that were running, those that
+// were woken, those whose operations can go on, and those whose time has come. So everything that a worker touches is
+// touched by one goroutine at a time, and the order is the tape's. What is not: where a worker that the stage does not hold
+// is woken by the main goroutine (shutdown) it may be chosen a turn earlier or later.
 //
 // States of a seat: running ─leave, rest─▶ waiting ─turn─▶ running; gone when its worker has closed the backend.
 type stage struct {

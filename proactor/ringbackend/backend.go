@@ -50,7 +50,8 @@ type Backend struct {
 	pace      netpark.Pace
 	yield     bool     // let others have the P at the end of this Poll
 	waiting   []*op.Op // accepted while the kernel took none, oldest first; they may not be cancelled before prepared
-	late      []op.Ref // cancels for the next turn: they found the submission queue full, or not their operation
+	late      []op.Ref // cancels that found the submission queue full
+	again     []op.Ref // cancels that found their operation out of reach, see cancel
 	closed    bool     // Submit refuses
 	released  bool     // the kernel's resources are given back
 	broken    error
@@ -190,9 +191,16 @@ func (b *Backend) Cancel(o *op.Op) {
 
 // cancel queues a cancel by user data. One that finds no room waits for the next turn, behind the operations that wait.
 //
-// Where the kernel finds nothing (ENOENT) o has ended, as a rule, and its terminal completion is there or about to come. But it may
-// also be on its way between two attempts, as a send is whose socket has got room just now: then it will wait again, and nobody has
-// told it not to. So unclaimed has it cancelled again in the next turn.
+// The kernel may answer that it has not ended o's wait. As a rule o has ended then, and its terminal completion is there or
+// about to come. But o may also be about to wait again, and then nobody has told it not to:
+//
+//   - ENOENT: it is on its way between two attempts, on the thread that submitted it, as a send is whose socket has got room just
+//     now.
+//   - EALREADY: it is in the hands of a kernel worker. One that waits in a system call for it is interrupted; but one that has begun
+//     to prepare the wait of a multishot, which it does where memory for that lacked, has looked for a cancel before, and will not
+//     look again. (io_wq_submit_work. The kernel's own IORING_REGISTER_SYNC_CANCEL repeats a cancel on EALREADY, too.)
+//
+// So missed has it cancelled again, in the next turn or after retryAfter, for as long as it is in flight.
 func (b *Backend) cancel(ref op.Ref) {
 	if s := b.sqe(); s != nil {
 		prepareCancel(s, ref)
@@ -208,11 +216,18 @@ func prepareCancel(s *uring.SQE, ref op.Ref) {
 	}
 }
 
-// missed has what a cancel has not found cancelled again, if it is in flight yet.
+// missed is told of a cancel that has ended nothing. Operations on files end by themselves, and so does a send whose memory
+// is lent: the kernel finds neither, however often it is asked.
 func (b *Backend) missed(ref op.Ref) {
-	if o := b.table.Get(ref); o != nil && o.Cancelled() && o.Missed() {
-		b.late = append(b.late, ref)
+	if o := b.table.Get(ref); o != nil && o.Cancelled() && !o.Lent() && !o.Kind.OnFile() {
+		b.again = append(b.again, ref)
 	}
+}
+
+// cancelAgain makes the cancels of again late ones.
+func (b *Backend) cancelAgain() {
+	b.late = append(b.late, b.again...)
+	b.again = b.again[:0]
 }
 
 // Wake ends the wait of the Poll under way or of the next one.

@@ -5,6 +5,7 @@ package ringbackend
 import (
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -12,34 +13,80 @@ import (
 	"github.com/ouro-io/ouro/uring"
 )
 
-// TestCancelThatFoundNothing: an operation may be on its way between two attempts when it is cancelled, and then wait again. (In
+// missedCancel is the answer to a cancel of ref that has ended nothing.
+func missedCancel(ref op.Ref, errno syscall.Errno) *uring.CQE {
+	return &uring.CQE{UserData: uint64(ref | cancelMark), Res: -int32(errno)}
+}
+
+// TestCancelThatEndedNothing: an operation may be on its way between two attempts when it is cancelled, and then wait again. (In
 // package net TestMoveMeetsEnd runs into it, for sends of goroutines whose worker changes its thread.)
-func TestCancelThatFoundNothing(t *testing.T) {
+func TestCancelThatEndedNothing(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.ENOENT, syscall.EALREADY} {
+		t.Run(errno.Error(), func(t *testing.T) {
+			b := open(t, Config{})
+			defer func() { require.NoError(t, b.Close()) }()
+			fd, _ := pair(t)
+			recv := start(t, b, &owner{Op: op.Op{Kind: op.Recv, FD: int32(fd)}})
+			_, err := b.Poll(0)
+			require.NoError(t, err)
+			missed := missedCancel(recv.Ref(), errno)
+			b.deliver(missed)
+			require.Empty(t, b.again, "nobody has cancelled it")
+			require.True(t, recv.MarkCancelled())
+			b.deliver(missed)
+			require.Equal(t, []op.Ref{recv.Ref()}, b.again)
+			b.prepareTurn()
+			require.False(t, b.behind(), "not in the same turn")
+			until(t, b, func() bool { return !recv.InFlight() })
+			b.deliver(missed)
+			require.Empty(t, b.again, "it has ended")
+		})
+	}
+}
+
+// An operation that the kernel does not find is asked for about once in retryAfter, as long as it is in flight.
+func TestCancelIsRepeatedNowAndThen(t *testing.T) {
 	b := open(t, Config{})
 	defer func() { require.NoError(t, b.Close()) }()
-	fd, _ := pair(t)
-	recv := start(t, b, &owner{Op: op.Op{Kind: op.Recv, FD: int32(fd)}})
-	_, err := b.Poll(0)
+	lost := &op.Op{Kind: op.Recv}
+	b.table.Put(lost)
+	require.True(t, lost.MarkCancelled())
+	b.deliver(missedCancel(lost.Ref(), syscall.ENOENT))
+	const periods = 20
+	before := b.Stats().Syscalls
+	_, err := b.Poll(periods * retryAfter)
 	require.NoError(t, err)
-	missed := uring.CQE{UserData: uint64(recv.Ref() | cancelMark), Res: -int32(syscall.ENOENT)}
-	b.deliver(&missed)
-	require.False(t, b.behind(), "nobody has cancelled it")
-	require.True(t, recv.MarkCancelled())
-	b.deliver(&missed)
-	until(t, b, func() bool { return !recv.InFlight() })
-	b.deliver(&missed)
-	require.False(t, b.behind(), "it has ended")
+	calls := b.Stats().Syscalls - before
+	require.Positive(t, calls)
+	require.Less(t, calls, uint64(5*periods))
+	require.NotEmpty(t, append(b.again, b.late...), "it is never given up")
+	b.table.Drop(lost)
+	_, err = b.Poll(2 * retryAfter)
+	require.NoError(t, err)
+	require.Empty(t, append(b.again, b.late...))
+}
 
-	recv = start(t, b, &owner{Op: op.Op{Kind: op.Recv, FD: int32(fd)}})
-	require.True(t, recv.MarkCancelled())
-	tries := 0
-	for missed.UserData = uint64(recv.Ref() | cancelMark); tries < 1000; tries++ {
-		if b.deliver(&missed); !b.behind() {
-			break
+// What ends by itself, and is not found before, is cancelled once.
+func TestCancelIsNotRepeatedInVain(t *testing.T) {
+	b := open(t, Config{})
+	defer func() { require.NoError(t, b.Close()) }()
+	lent := &op.Op{Kind: op.SendZC}
+	b.table.Put(lent)
+	lent.MarkLent()
+	for _, o := range []*op.Op{lent, {Kind: op.Read}, {Kind: op.Fsync}} {
+		if !o.InFlight() {
+			b.table.Put(o)
 		}
-		b.late = nil
+		require.True(t, o.MarkCancelled())
+		b.deliver(missedCancel(o.Ref(), syscall.ENOENT))
+		require.Empty(t, b.again, o.Kind)
+		b.table.Drop(o)
 	}
-	require.Less(t, tries, 200, "what has lent its memory to the kernel is not found for long")
-	b.cancel(recv.Ref())
-	until(t, b, func() bool { return !recv.InFlight() })
+	b.table.Put(lent)
+	require.True(t, lent.MarkCancelled())
+	b.deliver(missedCancel(lent.Ref(), syscall.ENOENT))
+	require.NotEmpty(t, b.again, "before its result is known")
+	b.table.Drop(lent)
+	_, err := b.Poll(2 * time.Millisecond)
+	require.NoError(t, err)
 }

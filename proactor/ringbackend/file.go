@@ -7,10 +7,7 @@ import (
 	"github.com/ouro-io/ouro/uring"
 )
 
-// onFile reports whether k is one of prepareFile's.
-func onFile(k op.Kind) bool { return k >= op.Read && k <= op.Fsync }
-
-// prepareFile translates the operations on files. What the kernel cannot do without waiting it hands to its own worker
+// prepareFile translates the operations on files (op.Kind.OnFile). What the kernel cannot do without waiting it hands to its own worker
 // threads, whose number Config.FileThreads bounds.
 func prepareFile(s *uring.SQE, o *op.Op) {
 	fd := int(o.FD)

@@ -7,8 +7,8 @@ import (
 	"github.com/ouro-io/ouro/uring"
 )
 
-// useRegistered makes s, the entry of o, the same on registered memory where o's is that. It changes nothing about results, cancels and
-// ownership, so neither the contract nor o's owner knows of it.
+// useRegistered makes s, the entry of o, the same on registered memory where o's is that. It changes nothing about results,
+// cancels and ownership, so neither the contract nor o's owner knows of it.
 //
 // Sends do so only from small pages. The kernel takes a huge page for one piece, and charges to the socket's send buffer not the
 // bytes but the page from its beginning on (io_sg_from_iter in io_uring/net.c, Linux 6.18), so that a buffer of the socket

@@ -31,6 +31,9 @@ func (b *Backend) Poll(wait time.Duration) (int, error) {
 	if wait > 0 {
 		end = time.Now().Add(wait)
 	}
+	if len(b.again) > 0 {
+		b.cancelAgain()
+	}
 	for {
 		if b.broken != nil {
 			return 0, b.broken
@@ -200,7 +203,7 @@ func (b *Backend) unclaimed(ref op.Ref, cqe *uring.CQE) {
 		b.ticked()
 		return
 	case ref&cancelMark != 0:
-		if syscall.Errno(-cqe.Res) == syscall.ENOENT {
+		if cqe.Res < 0 {
 			b.missed(ref &^ cancelMark)
 		}
 		return
@@ -211,6 +214,8 @@ func (b *Backend) unclaimed(ref op.Ref, cqe *uring.CQE) {
 		b.group.Put(id)
 	}
 	if ref.Kind() == op.Accept && cqe.Res >= 0 {
+		// Nobody will serve it, so its peer is reset; and with an SO_LINGER of its listener's close(2) would wait.
+		_ = unix.SetsockoptLinger(int(cqe.Res), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 		_ = unix.Close(int(cqe.Res))
 	}
 }

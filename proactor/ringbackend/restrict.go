@@ -14,8 +14,8 @@ import (
 
 // Restrict says what the kernel lets a ring do (io_uring_register(2), IORING_REGISTER_RESTRICTIONS). Whoever gets hold of
 // the ring's memory or descriptor, through a bug in this process, can make it do that much and no more: no opening,
-// renaming or removing of files, no commands to devices, no new registrations but of memory. It is defence in depth, not a sandbox: the
-// process can still make system calls.
+// renaming or removing of files, no commands to devices, no new registrations but of memory. It is defence in depth, not a
+// sandbox: the process can still make system calls.
 type Restrict uint8
 
 const (
@@ -63,7 +63,7 @@ func (r Restrict) allowed() []uring.Restriction {
 }
 
 // permits reports whether operations of kind k may be submitted.
-func (r Restrict) permits(k op.Kind) bool { return r != RestrictSockets || !onFile(k) }
+func (r Restrict) permits(k op.Kind) bool { return r != RestrictSockets || !k.OnFile() }
 
 // enable gives up what r does not permit, and starts the ring, which setup made in the state before that.
 func enable(ring *uring.Ring, r Restrict) error {

@@ -84,7 +84,7 @@ func TestRestrictedPermitsWhatIsUsed(t *testing.T) {
 			var got *op.Completion
 			o := &op.Op{Kind: k, FD: -1, Buf: make([]byte, 64), Done: completer(func(c *op.Completion) { got = &op.Completion{Errno: c.Errno} })}
 			err := b.Submit(o)
-			if r == RestrictSockets && onFile(k) {
+			if r == RestrictSockets && k.OnFile() {
 				require.ErrorIs(t, err, syscall.EACCES, k)
 				require.ErrorContains(t, err, "sockets")
 				continue

@@ -116,8 +116,9 @@ func until(t *testing.T, b *Backend, done func() bool) {
 	}
 }
 
-// When the thread that submitted operations has ended, the kernel cancels them at their next event, though nobody asked
-// for it. Their owners arm them again from where the worker is now, and nothing is lost: neither what arrived before, nor between, nor after.
+// When the thread that submitted operations has ended, the kernel cancels them at their next event, though nobody asked for
+// it. Their owners arm them again from where the worker is now, and nothing is lost: neither what arrived before, nor
+// between, nor after.
 func TestSubmittingThreadEnds(t *testing.T) {
 	b := open(t, Config{})
 	defer func() { require.NoError(t, b.Close()) }()
@@ -239,8 +240,8 @@ func TestMultishotFollowsThread(t *testing.T) {
 	_, err := unix.Write(peer, []byte("last"))
 	require.NoError(t, err)
 	require.NoError(t, unix.Shutdown(peer, unix.SHUT_WR))
-	// The second thread lives on meanwhile: on 6.18.15 a receive from a Unix socket whose thread ends with both pending brings the
-	// data and never the end of the stream (docs/kernels.md).
+	// The second thread lives on meanwhile: on 6.18.15 a receive from a Unix socket whose thread ends with both pending
+	// brings the data and never the end of the stream (docs/kernels.md).
 	until(t, b, func() bool { return recv.done })
 	endSecond()
 	require.Equal(t, want+"last", string(recv.data))

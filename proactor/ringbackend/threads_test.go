@@ -15,7 +15,8 @@ import (
 	"github.com/ouro-io/ouro/internal/op"
 )
 
-// kernelThreads counts the kernel's worker threads of this process. An idle one stays for seconds, so none is missed between looks.
+// kernelThreads counts the kernel's worker threads of this process. An idle one stays for seconds, so none is missed
+// between looks.
 func kernelThreads(t *testing.T) (n int) {
 	tasks, err := os.ReadDir("/proc/self/task")
 	require.NoError(t, err)

@@ -19,20 +19,21 @@ import (
 // As long as the ring is registered with the runtime's poller, each completion also wakes the thread that waits there,
 // for nothing. So it is registered when the worker parks, and taken out after some waits without.
 //
-// When the kernel takes no more entries for now, the wait lasts retryAfter at most.
+// When the kernel takes no more entries for now, or a cancel is to be repeated, the wait lasts retryAfter at most.
 func (b *Backend) wait(limit time.Duration) {
 	if b.behind() {
 		b.park(retryAfter)
 		return
 	}
-	if !b.pace.Hold() {
+	if again := len(b.again) > 0; again || !b.pace.Hold() {
 		b.flush()
-		if b.ring.Queued() > 0 {
+		if (again || b.ring.Queued() > 0) && (limit < 0 || limit > retryAfter) {
 			limit = retryAfter
 		}
 		if b.ring.Ready() == 0 && b.broken == nil {
 			b.park(limit)
 		}
+		b.cancelAgain()
 		return
 	}
 	if !b.ticking && !b.closed {
@@ -50,7 +51,7 @@ func (b *Backend) wait(limit time.Duration) {
 	}
 }
 
-// retryAfter is when a submission that the kernel refused for the time being is tried again.
+// retryAfter is when a submission that the kernel refused for the time being is tried again, or a cancel that ended nothing.
 const retryAfter = time.Millisecond
 
 // flush enters the kernel if it has anything to take or holds anything back.

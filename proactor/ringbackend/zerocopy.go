@@ -32,12 +32,15 @@ func (b *Backend) deliverZC(o *op.Op, cqe *uring.CQE) int {
 			z.failed = map[op.Ref]syscall.Errno{}
 		}
 		z.failed[ref] = c.Errno
+		o.MarkLent()
 		return 0
 	case c.Errno == syscall.EINVAL && !z.noReport:
 		z.noReport = true
 		c.Errno = syscall.EINTR // once more, without asking
 	}
-	if !c.More {
+	if c.More {
+		o.MarkLent()
+	} else {
 		b.table.Drop(o)
 	}
 	o.Done.Complete(o, c)

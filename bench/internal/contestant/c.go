@@ -13,8 +13,8 @@ import (
 	"path/filepath"
 )
 
-// buildC compiles name.c, with all headers there are, and returns the program. It is kept in dir under a name made of the sources and the
-// arguments, so that it is compiled once.
+// buildC compiles name.c, with all headers there are, and returns the program. It is kept in dir under a name made of the
+// sources and the arguments, so that it is compiled once.
 func buildC(ctx context.Context, src fs.FS, dir, name string, flags ...string) (string, error) {
 	gcc, err := exec.LookPath("gcc")
 	if err != nil {

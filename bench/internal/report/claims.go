@@ -82,8 +82,8 @@ func claimPart(d Document) string {
 
 const undecided = "undecided: within the noise"
 
-// judgePerformance compares words. A share that the noise could move over the bound between the two decides nothing, and so does one
-// whose noise is not known.
+// judgePerformance compares words. A share that the noise could move over the bound between the two decides nothing, and so
+// does one whose noise is not known.
 func judgePerformance(said string, share, noise float64, known bool) string {
 	if !known {
 		return "undecided: one round shows no noise"
