@@ -4,6 +4,7 @@ package proactor
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -73,6 +74,42 @@ func waitInBulk(t *testing.T, c *Conn) (ended <-chan error, b []byte) {
 	}()
 	eventually(t, "the reader", c.locked(func() bool { return c.wait.reading && c.polled() }))
 	return end, b
+}
+
+// A reader that never has to wait lets the others run, but not before its turn is over.
+func TestBulkReaderSharesItsTurn(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		cfg.Workers = 1
+		e := newEngine(t, eager(cfg))
+		c, _ := bulkPair(t, e)
+		ended := make(chan error, 1)
+		read := func(n int) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.wait.unbroken += n
+			c.shareTurn()
+		}
+		require.NoError(t, c.Start(func() {
+			ran := false
+			if err := c.loop.w.Go(func() { ran = true }); err != nil {
+				ended <- err
+				return
+			}
+			read(directStep - 1 - c.wait.unbroken)
+			read(1) // the first look at the clock
+			begins := c.wait.turnEnds != 0 && !ran
+			read(directStep - 1)
+			c.wait.turnEnds = 1 // long ago
+			tooEarly := ran
+			read(1)
+			if !begins || tooEarly || !ran || c.wait.turnEnds != 0 {
+				ended <- fmt.Errorf("a turn began: %v; the other ran too early: %v, at its end: %v", begins, tooEarly, ran)
+				return
+			}
+			ended <- nil
+		}, nil, false))
+		require.NoError(t, within(t, ended))
+	})
 }
 
 // Whatever ends or interrupts a Read does so in the mode of bulk, too.
