@@ -38,6 +38,7 @@ var (
 // import any package above its own. The table in ARCHITECTURE.md is made from it.
 var layers = []layer{
 	{"internal/leaktest", nil, []string{"go.uber.org/goleak"}, "for tests: goroutines and descriptors that are left"},
+	{"internal/exampletest", nil, []string{"github.com/stretchr/testify"}, "for tests: the examples, built and run as by a user"},
 	{"uring", nil, kernel, "ring memory, entries, enter, register, the feature table; no goroutine, no policy"},
 	{"buffers", nil, kernel, "memory outside the Go heap, leases, receive groups, pools, quotas"},
 	{"executor", nil, nil, "workers, coroutines, Waiter, stealing, priorities, timers, hand-over; no sockets, no rings"},

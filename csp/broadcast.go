@@ -59,10 +59,16 @@ type Broadcast[T any] struct {
 	next      uint64
 	slowest   uint64
 	receivers []*Receiver[T]
-	senders   waitq.List[slot[T]]
+	senders   waitq.List[sending[T]]
 	wait      watchers // receivers
 	closed    bool
 	ops       uint32 // sends that did not wait
+}
+
+// sending is what a sender that waits gives, and whether it was taken.
+type sending[T any] struct {
+	v  T
+	ok bool
 }
 
 // NewBroadcast makes a Broadcast. It panics when a value of c is out of its limits.
@@ -117,12 +123,13 @@ func (b *Broadcast[T]) SendContext(ctx context.Context, v T) error {
 		return err
 	}
 	n := b.senders.Take()
-	n.Value.v = v
+	n.Value = sending[T]{v: v}
 	n.Waiter.Prepare()
 	b.senders.PushBack(n)
 	b.mu.Unlock()
 	err := b.senders.Await(ctx, &b.mu, n)
 	ok := err != nil || n.Value.ok
+	n.Value = sending[T]{} // it may hold something
 	b.senders.End(&b.mu, n, err)
 	if !ok {
 		return ErrClosed
@@ -154,7 +161,7 @@ func (b *Broadcast[T]) leave() {
 // Close lets receivers get what was sent before, and then the end. A second Close changes nothing.
 func (b *Broadcast[T]) Close() {
 	b.mu.Lock()
-	var wake waitq.Chain[slot[T]]
+	var wake waitq.Chain[sending[T]]
 	b.closed = true
 	for n := b.senders.PopFront(); n != nil; n = b.senders.PopFront() {
 		b.senders.Retire(n)
@@ -190,7 +197,7 @@ func (b *Broadcast[T]) put(v T) error {
 }
 
 // admit puts in what waiting senders have, while there is room. The caller holds mu, and wakes them afterwards.
-func (b *Broadcast[T]) admit(wake *waitq.Chain[slot[T]]) {
+func (b *Broadcast[T]) admit(wake *waitq.Chain[sending[T]]) {
 	for !b.senders.Empty() && b.room() {
 		n := b.senders.PopFront()
 		n.Value.ok = b.put(n.Value.v) == nil
@@ -202,7 +209,7 @@ func (b *Broadcast[T]) admit(wake *waitq.Chain[slot[T]]) {
 // drop takes a receiver out.
 func (b *Broadcast[T]) drop(r *Receiver[T]) {
 	b.mu.Lock()
-	var wake waitq.Chain[slot[T]]
+	var wake waitq.Chain[sending[T]]
 	if i := slices.Index(b.receivers, r); i >= 0 {
 		b.receivers = slices.Delete(b.receivers, i, i+1)
 		r.gone = true

@@ -5,11 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"sync"
-	"sync/atomic"
-
-	"github.com/ouro-io/ouro/executor"
-	"github.com/ouro-io/ouro/internal/waitq"
 )
 
 var (
@@ -26,47 +21,12 @@ const MaxCapacity = 1 << 30
 // Chan is a channel between coroutines, goroutines or both, with any number of senders and receivers. The zero value is
 // a rendezvous: a Send returns when its value was received. All methods are safe from any goroutine or coroutine.
 //
-// States and owners. Everything is under mu. At most one of these holds: the buffer has room and nobody waits to send;
-// the buffer is full, or of capacity 0, and senders wait; the buffer is empty and receivers wait. Who finds a waiting
-// party claims its node under mu, hands the value over in the node, and wakes it after mu is released. A node that
-// belongs to a Select is claimed only if the Select's Choice is claimed too; when it was taken by another case the node
-// is dropped, which changes nothing for anybody. Who claims also gives the node back, so that the party that it wakes needs
-// mu no more.
-//
-// vain spares a Select that looks at many channels the mutexes of those that have nothing for it: see there. It is written
-// under mu only.
-//
 // First in, first out: values in the order in which they were sent, waiting parties in the order in which they came,
 // and nobody overtakes those that wait.
 type Chan[T any] struct {
-	mu       sync.Mutex
-	buf      []T // a ring of the capacity's length
-	head     int // of the oldest value
-	count    int
-	closed   bool
-	ended    bool   // by Close; closed alone also by ToConn
-	ops      uint32 // that did not wait
-	senders  waitq.List[slot[T]]
-	receives waitq.List[slot[T]]
-	id       atomic.Uint64 // the order in which selects lock; 0 until asked for
-	vain     atomic.Uint32
-}
-
-// What would have to wait, in vain. A bit is set by a Select's attempt that found it so, and cleared by whatever changes that,
-// before mu is released; a cleared one says nothing. So who finds it set, without mu, has seen a moment in which the operation
-// would have had to wait. It costs those that use no Select a load.
-const (
-	vainRecv uint32 = 1 << iota
-	vainSend
-)
-
-// slot is what a waiting party gives or gets.
-type slot[T any] struct {
-	v      T
-	ok     bool             // the value was handed over; false when the channel was closed instead
-	choice *executor.Choice // of a Select; nil when the party waits for this channel only
-	index  int              // of the Select's case
-	into   *T               // where a Select receives to
+	core
+	buf  []T // a ring of the capacity's length
+	head int // of the oldest value
 }
 
 // New makes a channel that holds up to capacity values; 0 means a rendezvous. It panics when capacity is negative or
@@ -75,11 +35,11 @@ func New[T any](capacity int) *Chan[T] {
 	if capacity < 0 || capacity > MaxCapacity {
 		panic(fmt.Sprintf("csp: New with capacity %d: use 0 to %d", capacity, MaxCapacity))
 	}
-	return &Chan[T]{buf: make([]T, capacity)}
+	return &Chan[T]{core: core{size: capacity}, buf: make([]T, capacity)}
 }
 
 // Cap is the number of values that the channel can hold.
-func (c *Chan[T]) Cap() int { return len(c.buf) }
+func (c *Chan[T]) Cap() int { return c.size }
 
 // Len is the number of values that it holds.
 func (c *Chan[T]) Len() int {
@@ -92,7 +52,7 @@ func (c *Chan[T]) Len() int {
 // if that happens while it waits.
 func (c *Chan[T]) Send(v T) {
 	c.mu.Lock()
-	if c.count < len(c.buf) && !c.closed && c.receives.Empty() { // mostly
+	if c.count < c.size && !c.closed && c.receives.Empty() { // mostly
 		c.put(v)
 		c.leave(waker{})
 		return
@@ -120,16 +80,19 @@ func (c *Chan[T]) send(ctx context.Context, v T) error {
 		return err
 	}
 	n := c.senders.Take()
-	n.Value.v = v
+	box := boxOf[T](n)
+	*box = v
 	n.Waiter.Prepare()
 	c.senders.PushBack(n)
 	c.hope(vainRecv)
 	c.mu.Unlock()
 	if ctx.Done() == nil {
 		n.Waiter.Wait() // as few frames as can be below the switch: see Waiter.Wait
-	} else if err := c.wait(ctx, &c.senders, n); err != nil {
+	} else if err := c.wait(ctx, &c.senders, n, box); err != nil {
 		return err
 	}
+	var none T
+	*box = none // it may hold something
 	ok := n.Value.ok
 	n.Done()
 	if !ok {
@@ -174,16 +137,19 @@ func (c *Chan[T]) recv(ctx context.Context) (v T, err error) {
 		return v, err
 	}
 	n := c.receives.Take()
+	box := boxOf[T](n)
 	n.Waiter.Prepare()
 	c.receives.PushBack(n)
 	c.hope(vainSend)
 	c.mu.Unlock()
 	if ctx.Done() == nil {
 		n.Waiter.Wait() // as few frames as can be below the switch: see Waiter.Wait
-	} else if err := c.wait(ctx, &c.receives, n); err != nil {
+	} else if err := c.wait(ctx, &c.receives, n, box); err != nil {
 		return v, err
 	}
-	v, ok := n.Value.v, n.Value.ok
+	var none T
+	v, *box = *box, none
+	ok := n.Value.ok
 	n.Done()
 	if !ok {
 		return v, ErrClosed
@@ -239,7 +205,7 @@ func (c *Chan[T]) shut() bool {
 	c.closed = true
 	c.vain.Store(0)
 	var wake []waker
-	for _, q := range []*waitq.List[slot[T]]{&c.receives, &c.senders} {
+	for _, q := range []*queue{&c.receives, &c.senders} {
 		for n := pop(q, closedCase); n != nil; n = pop(q, closedCase) {
 			wake = append(wake, settled(q, n, false))
 		}
@@ -252,29 +218,14 @@ func (c *Chan[T]) shut() bool {
 }
 
 // wait waits on n, which is queued in q. After an error n is out of use.
-func (c *Chan[T]) wait(ctx context.Context, q *waitq.List[slot[T]], n *waitq.Node[slot[T]]) error {
+func (c *Chan[T]) wait(ctx context.Context, q *queue, n *node, box *T) error {
 	err := q.Await(ctx, &c.mu, n)
 	if err != nil {
+		var none T
+		*box = none
 		q.End(&c.mu, n, err)
 	}
 	return err
-}
-
-// checkpointEvery is how many operations that did not wait are told to executor.Checkpoint at once, which costs about
-// as much as one of them.
-const checkpointEvery = 32
-
-// leave releases mu, wakes w, and lets others run now and then.
-func (c *Chan[T]) leave(w waker) {
-	c.ops++
-	spent := c.ops%checkpointEvery == 0
-	c.mu.Unlock()
-	if w != (waker{}) {
-		w.wake()
-	}
-	if spent {
-		executor.Checkpoint(checkpointEvery)
-	}
 }
 
 // trySend sends *v if that is possible at once. The caller holds mu, and wakes w once it has released it.
@@ -283,14 +234,10 @@ func (c *Chan[T]) trySend(v *T) (done bool, w waker, err error) {
 		return true, waker{}, ErrClosed
 	}
 	if n := pop(&c.receives, 0); n != nil {
-		if into := n.Value.into; into != nil {
-			*into = *v
-		} else {
-			n.Value.v = *v
-		}
+		*n.Value.at.(*T) = *v
 		return true, settled(&c.receives, n, true), nil
 	}
-	if c.count == len(c.buf) {
+	if c.count == c.size {
 		return false, waker{}, nil
 	}
 	c.put(*v)
@@ -301,7 +248,7 @@ func (c *Chan[T]) trySend(v *T) (done bool, w waker, err error) {
 func (c *Chan[T]) tryRecv(v *T) (done bool, w waker, err error) {
 	if c.count == 0 {
 		if n := pop(&c.senders, 0); n != nil { // a rendezvous
-			*v = n.Value.v
+			*v = *n.Value.at.(*T)
 			return true, settled(&c.senders, n, true), nil
 		}
 		if c.closed {
@@ -317,7 +264,7 @@ func (c *Chan[T]) tryRecv(v *T) (done bool, w waker, err error) {
 	c.count--
 	c.hope(vainSend)
 	if n := pop(&c.senders, 0); n != nil {
-		c.put(n.Value.v)
+		c.put(*n.Value.at.(*T))
 		w = settled(&c.senders, n, true)
 	}
 	return true, w, nil
@@ -331,48 +278,4 @@ func (c *Chan[T]) put(v T) {
 	c.buf[at] = v
 	c.count++
 	c.hope(vainRecv)
-}
-
-// hope clears a bit of vain. The caller holds mu.
-func (c *Chan[T]) hope(bit uint32) {
-	if s := c.vain.Load(); s&bit != 0 {
-		c.vain.Store(s &^ bit)
-	}
-}
-
-// pop claims the party that has waited longest; a Select, for its case with how set in the index. It drops the nodes of
-// Selects that were taken by another case, which those take back themselves.
-func pop[T any](q *waitq.List[slot[T]], how int) *waitq.Node[slot[T]] {
-	for {
-		n := q.PopFront()
-		if n == nil || n.Value.choice == nil || n.Value.choice.Claim(n.Value.index|how) {
-			return n
-		}
-	}
-}
-
-// settled gives back the node of a party that was claimed and has got what it waits for, and tells how to wake it. ok is as in
-// slot; a Select reads it from the index that it was claimed for. The caller holds mu.
-func settled[T any](q *waitq.List[slot[T]], n *waitq.Node[slot[T]], ok bool) waker {
-	if c := n.Value.choice; c != nil {
-		q.Give(n)
-		return waker{choice: c}
-	}
-	n.Value.ok = ok
-	q.Retire(n)
-	return waker{waiter: &n.Waiter}
-}
-
-// waker is a claimed party that is still to be woken, or nobody.
-type waker struct {
-	waiter *executor.Waiter
-	choice *executor.Choice
-}
-
-func (w waker) wake() {
-	if w.waiter != nil {
-		w.waiter.Wake()
-	} else if w.choice != nil {
-		w.choice.Wake()
-	}
 }

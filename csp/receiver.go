@@ -100,7 +100,7 @@ func (r *Receiver[T]) get() (v T, ok bool, err error) {
 	}
 	v = b.ring[r.cursor%size]
 	r.cursor++
-	var wake waitq.Chain[slot[T]]
+	var wake waitq.Chain[sending[T]]
 	b.admit(&wake)
 	b.mu.Unlock()
 	wake.Wake()

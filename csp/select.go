@@ -2,7 +2,6 @@ package csp
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/ouro-io/ouro/executor"
@@ -23,14 +22,13 @@ import (
 //     Select is queued nowhere, so it needs only the other one's Choice; and it is never undecided, queued, and trying.
 //  4. The other events (timers, contexts, futures: executor.Source) are subscribed to. They need no locks, since all
 //     they can do is to claim the Choice.
-//  5. The Select waits. Who claims its Choice takes or leaves the value where the case says, gives that one node back, and
-//     wakes it.
-//  6. The other nodes are taken back, and all sources told Unsubscribe. Only then may the Choice be used again.
+//  5. The Select waits. Who claims its Choice takes the value from, or leaves it at, the place that the case says, and wakes it.
+//  6. The nodes at the other channels are taken back, and all sources told Unsubscribe. Only then may the Choice be used again.
 
 // Case is one of the things that a Select may do. Recv, Send, After, Done and On make one.
 type Case struct {
 	ch    channel         // of Send and Recv; nil also for a channel that is nil
-	vain  *atomic.Uint32  // of ch
+	core  *core           // of ch
 	src   executor.Source // of On and the others
 	v     any             // *T: where to, or where from
 	after time.Duration
@@ -39,21 +37,12 @@ type Case struct {
 	never bool // nothing to wait for
 }
 
-// channel is a Chan[T] for any T.
+// channel is what a Select needs of a Chan[T] for any T beyond its core.
 type channel interface {
 	// attempt does a case's operation if that is possible at once.
 	attempt(send bool, v any) (done bool, err error)
-	// enlist does it if that is possible and takes c for i, or queues a node.
-	enlist(send bool, v any, c *executor.Choice, i int) (node any, found finding, err error)
-	// unqueue takes a node back.
-	unqueue(send bool, node any)
-
-	order() uint64
-	lock()
-	unlock()
-	// Under the lock:
+	// try is attempt under the lock; who called it wakes w afterwards.
 	try(send bool, v any) (done bool, w waker, err error)
-	queue(send bool, v any, c *executor.Choice, i int) (node any)
 }
 
 // finding is what a Select finds at a channel.
@@ -88,7 +77,7 @@ func Recv[T any](c *Chan[T], into *T) Case {
 	if c == nil {
 		return Case{never: true}
 	}
-	return Case{ch: c, vain: &c.vain, v: into}
+	return Case{ch: c, core: &c.core, v: into}
 }
 
 // Send is a case that sends *v, which is read when the case happens and must not be changed until the Select has
@@ -100,7 +89,7 @@ func Send[T any](c *Chan[T], v *T) Case {
 	if c == nil {
 		return Case{never: true}
 	}
-	return Case{ch: c, vain: &c.vain, v: v, send: true}
+	return Case{ch: c, core: &c.core, v: v, send: true}
 }
 
 // After is a case that happens when d has passed since the Select began to wait. 0 or less makes it the default: it
@@ -176,7 +165,7 @@ func do(ctx context.Context, cases []Case, priority bool) (int, error) {
 			won, err = s.choice.WaitContext(ctx)
 		}
 		done := true
-		if won, err = s.finish(cases, won, err); won >= 0 {
+		if won, err = s.finish(cases, &t, won, err); won >= 0 {
 			if k, ok := cases[won].src.(taker); ok {
 				done, err = k.take(cases[won].v)
 			}
@@ -204,7 +193,7 @@ func attemptAll(cases []Case, t *sequence) (won int, others bool, err error) {
 		i := t.at(k, len(cases))
 		switch c := &cases[i]; {
 		case c.ch != nil:
-			if c.vain.Load()&vainly(c.send) != 0 {
+			if c.core.vain.Load()&vainly(c.send) != 0 {
 				continue
 			}
 			if done, err := c.ch.attempt(c.send, c.v); done {

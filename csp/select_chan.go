@@ -1,22 +1,16 @@
 package csp
 
-import (
-	"github.com/ouro-io/ouro/executor"
-	"github.com/ouro-io/ouro/internal/waitq"
-)
+import "github.com/ouro-io/ouro/executor"
 
-// A Chan in the eyes of a Select, which does not know its type. See channel.
+// A channel in the eyes of a Select.
 
-func (c *Chan[T]) order() uint64 {
+func (c *core) order() uint64 {
 	if n := c.id.Load(); n != 0 {
 		return n
 	}
 	c.id.CompareAndSwap(0, orders.Add(1))
 	return c.id.Load()
 }
-
-func (c *Chan[T]) lock()   { c.mu.Lock() }
-func (c *Chan[T]) unlock() { c.mu.Unlock() }
 
 func (c *Chan[T]) try(send bool, v any) (done bool, w waker, err error) {
 	if send {
@@ -39,51 +33,37 @@ func (c *Chan[T]) attempt(send bool, v any) (bool, error) {
 	return true, err
 }
 
-// waits tells whether a send or a receive would have to wait. It may say no too often.
-func (c *Chan[T]) waits(send bool) bool {
-	if send {
-		return c.count == len(c.buf) && c.receives.Empty()
-	}
-	return c.count == 0 && c.senders.Empty()
-}
-
-func (c *Chan[T]) side(send bool) *waitq.List[slot[T]] {
-	if send {
-		return &c.senders
-	}
-	return &c.receives
-}
-
-func (c *Chan[T]) enlist(send bool, v any, choice *executor.Choice, i int) (node any, found finding, err error) {
+// enlist queues n for case i of the Select with the choice own, or has the case happen if it can and takes own for it.
+func (c *core) enlist(k *Case, n *node, own *executor.Choice, i int) (found finding, err error) {
 	c.mu.Lock()
-	if c.closed || !c.waits(send) {
-		found = c.look(send, choice)
+	if c.closed || !c.waits(k.send) {
+		found = c.look(k.send, own)
 	}
 	switch {
 	case found == foundSelect:
-	case !choice.Open():
+	case !own.Open():
 		found = foundLate
 	case found == foundNothing:
-		node = c.queue(send, v, choice, i)
-	case !choice.Claim(i):
+		c.queue(k, n, own, i)
+	case !own.Claim(i):
 		found = foundLate
 	default:
 		// Nobody else can claim the choice any more, so this drops what the Select itself has queued here.
-		done, w, err := c.try(send, v)
+		done, w, err := k.ch.try(k.send, k.v)
 		c.mu.Unlock()
 		if !done {
 			panic("csp: a Select was given what is not there")
 		}
 		w.wake()
-		return nil, foundIt, err
+		return foundIt, err
 	}
 	c.mu.Unlock()
-	return node, found, nil
+	return found, nil
 }
 
 // look tells what a send or a receive of the Select with the choice own would find now. It passes over that Select's own
 // nodes, and drops those of Selects that were taken by another case. The caller holds mu.
-func (c *Chan[T]) look(send bool, own *executor.Choice) finding {
+func (c *core) look(send bool, own *executor.Choice) finding {
 	if c.closed || !send && c.count > 0 {
 		return foundIt
 	}
@@ -101,31 +81,27 @@ func (c *Chan[T]) look(send bool, own *executor.Choice) finding {
 		}
 		n = next
 	}
-	if send && c.count < len(c.buf) {
+	if send && c.count < c.size {
 		return foundIt
 	}
 	return foundNothing
 }
 
-func (c *Chan[T]) queue(send bool, v any, choice *executor.Choice, i int) any {
-	q := c.side(send)
-	n := q.Take()
-	n.Value.choice, n.Value.index = choice, i
-	if send {
-		n.Value.v = *v.(*T)
+// queue queues n for case i. The caller holds mu.
+func (c *core) queue(k *Case, n *node, own *executor.Choice, i int) {
+	n.Value = slot{at: k.v, choice: own, index: i}
+	if k.send {
+		c.senders.PushBack(n)
 		c.hope(vainRecv)
 	} else {
-		n.Value.into = v.(*T)
+		c.receives.PushBack(n)
 		c.hope(vainSend)
 	}
-	q.PushBack(n)
-	return n
 }
 
-func (c *Chan[T]) unqueue(send bool, node any) {
-	n, q := node.(*waitq.Node[slot[T]]), c.side(send)
+// unqueue takes a node back.
+func (c *core) unqueue(send bool, n *node) {
 	c.mu.Lock()
-	q.Remove(n)
-	q.Give(n)
+	c.side(send).Remove(n)
 	c.mu.Unlock()
 }

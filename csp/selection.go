@@ -12,45 +12,60 @@ import (
 // selection is what a Select needs when it has to wait. select.go tells how it goes.
 type selection struct {
 	choice     executor.Choice
-	nodes      []any // per case; nil where none is queued
-	err        error // of the case that the Select took itself
+	nodes      []node // per case
+	enlisted   int    // of the sequence: where nodes may be queued
+	err        error  // of the case that the Select took itself
 	subscribed bool
-	held       []channel // locked, in order
+	held       []*core // locked, in order
 }
 
-var selections = sync.Pool{New: func() any { return new(selection) }}
+var selections = sync.Pool{New: func() any { return &selection{nodes: make([]node, fewCases)} }}
 
 // enlist is steps 2 to 4. The choice may be waited for then. others tells that not all cases are channels.
 func (s *selection) enlist(cases []Case, t *sequence, others bool) {
-	s.choice.Prepare()
-	s.nodes = slices.Grow(s.nodes, len(cases))[:len(cases)]
+	s.begin(cases)
 	for k := range cases {
-		i := t.at(k, len(cases))
-		c := &cases[i]
-		if c.ch == nil {
-			continue
+		if !s.step(cases, t, k, others) {
+			return
 		}
-		node, found, err := c.ch.enlist(c.send, c.v, &s.choice, i)
-		switch found {
-		case foundNothing:
-			s.nodes[i] = node
-			continue
-		case foundIt:
-			s.err = err
-			s.choice.Wake()
-		case foundSelect:
-			if s.choice.Claim(noCase) {
-				s.choice.Wake()
-				s.choice.Wait()
-				s.withdraw(cases, noCase)
-				s.enlistLocked(cases, t, others)
-			}
-		}
-		return
 	}
 	if others {
 		s.subscribe(cases)
 	}
+}
+
+func (s *selection) begin(cases []Case) {
+	s.choice.Prepare()
+	if len(cases) > len(s.nodes) {
+		s.nodes = make([]node, len(cases))
+	}
+}
+
+// step enlists at the channel of the k-th case. It reports false when that has decided the Select, or the whole of it is done.
+func (s *selection) step(cases []Case, t *sequence, k int, others bool) bool {
+	i := t.at(k, len(cases))
+	c := &cases[i]
+	if c.ch == nil {
+		s.enlisted = k + 1
+		return true
+	}
+	found, err := c.core.enlist(c, &s.nodes[i], &s.choice, i)
+	switch found {
+	case foundNothing:
+		s.enlisted = k + 1
+		return true
+	case foundIt:
+		s.err = err
+		s.choice.Wake()
+	case foundSelect:
+		if s.choice.Claim(noCase) {
+			s.choice.Wake()
+			s.choice.Wait()
+			s.withdraw(cases, t, noCase)
+			s.enlistLocked(cases, t, others)
+		}
+	}
+	return false
 }
 
 // enlistLocked is step 3.
@@ -74,9 +89,10 @@ func (s *selection) enlistLocked(cases []Case, t *sequence, others bool) {
 	}
 	for i := range cases {
 		if c := &cases[i]; c.ch != nil {
-			s.nodes[i] = c.ch.queue(c.send, c.v, &s.choice, i)
+			c.core.queue(c, &s.nodes[i], &s.choice, i)
 		}
 	}
+	s.enlisted = len(cases)
 	s.unlockAll()
 	if others {
 		s.subscribe(cases)
@@ -86,27 +102,27 @@ func (s *selection) enlistLocked(cases []Case, t *sequence, others bool) {
 // lockAll locks each channel of cases once, in order.
 func (s *selection) lockAll(cases []Case) {
 	for i := range cases {
-		k := &cases[i]
-		if k.ch == nil {
+		c := cases[i].core
+		if c == nil {
 			continue
 		}
 		at := len(s.held)
-		for at > 0 && s.held[at-1].order() > k.ch.order() {
+		for at > 0 && s.held[at-1].order() > c.order() {
 			at--
 		}
-		if at > 0 && s.held[at-1].order() == k.ch.order() {
+		if at > 0 && s.held[at-1] == c {
 			continue
 		}
-		s.held = slices.Insert(s.held, at, k.ch)
+		s.held = slices.Insert(s.held, at, c)
 	}
 	for _, c := range s.held {
-		c.lock()
+		c.mu.Lock()
 	}
 }
 
 func (s *selection) unlockAll() {
 	for _, c := range s.held {
-		c.unlock()
+		c.mu.Unlock()
 	}
 	clear(s.held)
 	s.held = s.held[:0]
@@ -130,20 +146,16 @@ func (s *selection) subscribe(cases []Case) {
 
 // finish is step 6, after the wait has ended with the index won or an error. It returns the case and what became of it, -1
 // when there is none, and gives s back.
-func (s *selection) finish(cases []Case, won int, err error) (int, error) {
+func (s *selection) finish(cases []Case, t *sequence, won int, err error) (int, error) {
 	if err != nil {
 		won = noCase
-	} else {
-		err = s.err
+	} else if err = s.err; err != nil {
+		s.err = nil
 	}
 	if won&closedCase != 0 {
 		won, err = won&^closedCase, ErrClosed
 	}
-	s.withdraw(cases, won)
-	s.nodes = s.nodes[:0]
-	if s.err != nil {
-		s.err = nil
-	}
+	s.withdraw(cases, t, won)
 	selections.Put(s)
 	if won == noCase {
 		won = -1
@@ -151,16 +163,15 @@ func (s *selection) finish(cases []Case, won int, err error) (int, error) {
 	return won, err
 }
 
-// withdraw takes back what the cases but won have left behind. The node of won is taken back by who claimed it.
-func (s *selection) withdraw(cases []Case, won int) {
-	for i, node := range s.nodes {
-		if node != nil {
-			s.nodes[i] = nil
-			if i != won {
-				cases[i].ch.unqueue(cases[i].send, node)
-			}
+// withdraw takes back what the cases but won have left behind. The node of won is in no queue any more, and nobody holds it.
+func (s *selection) withdraw(cases []Case, t *sequence, won int) {
+	for k := range s.enlisted {
+		i := t.at(k, len(cases))
+		if c := &cases[i]; i != won && c.ch != nil {
+			c.core.unqueue(c.send, &s.nodes[i])
 		}
 	}
+	s.enlisted = 0
 	if !s.subscribed {
 		return
 	}

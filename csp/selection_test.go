@@ -7,26 +7,39 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
-// meddler is a channel to whose enlisting something happens just before.
-type meddler struct {
-	channel
+// meddled is a case to whose enlisting something happens just before.
+type meddled struct {
+	Case
 	before func()
 }
 
-func (m meddler) enlist(send bool, v any, c *executor.Choice, i int) (any, finding, error) {
-	m.before()
-	return m.channel.enlist(send, v, c, i)
+// enlisted does what a Select does from the moment on at which it has found nothing.
+func enlisted(ms ...meddled) (int, error) {
+	s, t := selections.Get().(*selection), new(sequence)
+	var cases []Case
+	for _, m := range ms {
+		cases = append(cases, m.Case)
+	}
+	s.begin(cases)
+	for k, m := range ms {
+		if m.before != nil {
+			m.before()
+		}
+		if !s.step(cases, t, k, false) {
+			break
+		}
+	}
+	return s.finish(cases, t, s.choice.Wait(), nil)
 }
 
-// enlisted does what a Select does from the moment on at which it has found nothing.
-func enlisted(cases ...Case) (int, error) {
-	s := selections.Get().(*selection)
-	s.enlist(cases, &sequence{}, false)
-	return s.finish(cases, s.choice.Wait(), nil)
+// enlist is a Select of cases that is left waiting, and what ends it.
+func enlist(cases ...Case) (end func() (int, error)) {
+	s, t := selections.Get().(*selection), new(sequence)
+	s.enlist(cases, t, false)
+	return func() (int, error) { return s.finish(cases, t, s.choice.Wait(), nil) }
 }
 
 // idle tells that nobody waits at any of cs.
@@ -40,23 +53,18 @@ func idle(t *testing.T, cs ...*Chan[int]) {
 
 // What changes between the first look of a Select and its wait is noticed, whichever channel it is at.
 func TestSelectWhileItEnlists(t *testing.T) {
-	before := func(k *Case, f func()) { k.ch = meddler{k.ch, f} }
-	make3 := func(size int) (cs [3]*Chan[int], in [3]int, cases []Case) {
+	before := func(m *meddled, f func()) { m.before = f }
+	make3 := func(size int) (cs [3]*Chan[int], in *[3]int, cases []meddled) {
+		in = new([3]int)
 		for i := range cs {
 			cs[i] = New[int](size)
+			cases = append(cases, meddled{Case: Recv(cs[i], &in[i])})
 		}
-		return cs, in, nil
-	}
-	receives := func(cs [3]*Chan[int], in *[3]int) (cases []Case) {
-		for i := range cs {
-			cases = append(cases, Recv(cs[i], &in[i]))
-		}
-		return cases
+		return cs, in, cases
 	}
 	for at := range 3 { // before which channel is enlisted
 		for of := range 3 { // where it happens
-			cs, in, _ := make3(1)
-			cases := receives(cs, &in)
+			cs, in, cases := make3(1)
 			before(&cases[at], func() { cs[of].Send(7) })
 			i, err := enlisted(cases...)
 			require.NoError(t, err)
@@ -65,8 +73,7 @@ func TestSelectWhileItEnlists(t *testing.T) {
 			require.Zero(t, cs[of].Len())
 			idle(t, cs[:]...)
 
-			cs, in, _ = make3(0)
-			cases = receives(cs, &in)
+			cs, _, cases = make3(0)
 			before(&cases[at], func() { cs[of].Close() })
 			i, err = enlisted(cases...)
 			require.Equal(t, ErrClosed, err)
@@ -74,8 +81,7 @@ func TestSelectWhileItEnlists(t *testing.T) {
 			idle(t, cs[:]...)
 
 			// Two things: what was claimed first counts, and the other stays.
-			cs, in, _ = make3(1)
-			cases = receives(cs, &in)
+			cs, in, cases = make3(1)
 			before(&cases[at], func() { cs[of].Send(7); cs[(of+1)%3].Send(8) })
 			i, err = enlisted(cases...)
 			require.NoError(t, err)
@@ -102,13 +108,11 @@ func TestSelectMeetsSelectWhileItEnlists(t *testing.T) {
 		if send {
 			op, other = Send(b, &mine), Recv(b, &theirs)
 		}
-		peer := selections.Get().(*selection)
-		them := []Case{other}
-		op.ch = meddler{op.ch, func() { peer.enlist(them, &sequence{}, false) }}
-		i, err := enlisted(Recv(a, new(int)), op)
+		var end func() (int, error)
+		i, err := enlisted(meddled{Case: Recv(a, new(int))}, meddled{op, func() { end = enlist(other) }})
 		require.NoError(t, err)
 		require.Equal(t, 1, i)
-		i, err = peer.finish(them, peer.choice.Wait(), nil)
+		i, err = end()
 		require.NoError(t, err)
 		require.Equal(t, 0, i)
 		require.Equal(t, mine, theirs)
@@ -120,14 +124,11 @@ func TestSelectMeetsSelectWhileItEnlists(t *testing.T) {
 func TestSelectMeetsSelectTooLate(t *testing.T) {
 	a, b := New[int](0), New[int](0)
 	x, y := new(int), 2
-	peer := selections.Get().(*selection)
-	them := []Case{Send(b, &y)}
-	op := Recv(b, new(int))
-	op.ch = meddler{op.ch, func() {
-		peer.enlist(them, &sequence{}, false)
+	var end func() (int, error)
+	i, err := enlisted(meddled{Case: Recv(a, x)}, meddled{Recv(b, new(int)), func() {
+		end = enlist(Send(b, &y))
 		require.NoError(t, a.TrySend(5))
-	}}
-	i, err := enlisted(Recv(a, x), op)
+	}})
 	require.NoError(t, err)
 	require.Equal(t, 0, i)
 	require.Equal(t, 5, *x)
@@ -135,7 +136,7 @@ func TestSelectMeetsSelectTooLate(t *testing.T) {
 	got, err := b.TryRecv()
 	require.NoError(t, err)
 	require.Equal(t, 2, got)
-	i, err = peer.finish(them, peer.choice.Wait(), nil)
+	i, err = end()
 	require.NoError(t, err)
 	require.Equal(t, 0, i)
 	idle(t, a, b)
@@ -145,26 +146,22 @@ func TestSelectMeetsSelectTooLate(t *testing.T) {
 // takes who waits behind them.
 func TestSelectPassesOverItself(t *testing.T) {
 	c, d := New[int](0), New[int](0)
-	gone := selections.Get().(*selection)
-	goneCases := []Case{Send(c, new(int)), Recv(d, new(int))}
-	gone.enlist(goneCases, &sequence{}, false)
+	gone := enlist(Send(c, new(int)), Recv(d, new(int)))
 	require.NoError(t, d.TrySend(1)) // it is decided, and its node is still at c
 
 	in, out := new(int), 3
 	done := make(chan error)
-	receive := Recv(c, in)
-	receive.ch = meddler{receive.ch, func() {
+	i, err := enlisted(meddled{Case: Send(c, &out)}, meddled{Recv(c, in), func() {
 		go func() { done <- c.SendContext(context.Background(), 9) }()
 		for c.waitingSenders() < 3 {
 			runtime.Gosched()
 		}
-	}}
-	i, err := enlisted(Send(c, &out), receive)
+	}})
 	require.NoError(t, err)
 	require.Equal(t, 1, i)
 	require.Equal(t, 9, *in)
 	require.NoError(t, <-done)
-	i, err = gone.finish(goneCases, gone.choice.Wait(), nil)
+	i, err = gone()
 	require.NoError(t, err)
 	require.Equal(t, 1, i)
 	idle(t, c, d)
@@ -174,9 +171,8 @@ func TestSelectPassesOverItself(t *testing.T) {
 func TestSelectInVain(t *testing.T) {
 	v := new(int)
 	queued := func(k Case) (undo func()) {
-		s, cases := selections.Get().(*selection), []Case{k}
-		s.enlist(cases, &sequence{}, false)
-		return func() { _, _ = s.finish(cases, s.choice.Wait(), nil) }
+		end := enlist(k)
+		return func() { _, _ = end() }
 	}
 	waiting := func(f func(), n func() int) (undo func()) {
 		done := make(chan bool)

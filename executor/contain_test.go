@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"context"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -197,4 +198,30 @@ func TestSpawnAsGoroutine(t *testing.T) {
 	require.NoError(t, <-done)
 	require.True(t, co.Demoted())
 	require.Zero(t, e.Stats().HandOvers)
+}
+
+// What tells ordinary goroutines apart does not fill up: it is given back by runners and coroutines that end.
+func TestFamiliarIsGivenBack(t *testing.T) {
+	sum := func() (n int32) {
+		for i := range familiar {
+			n += familiar[i].Load()
+		}
+		return n
+	}
+	before := sum()
+	e, err := New(Config{Workers: 2})
+	require.NoError(t, err)
+	for range 3 * keepStacks {
+		require.NoError(t, e.Workers()[0].Go(Yield))
+	}
+	call(t, e.Workers()[0], func() {
+		if sum() <= before {
+			t.Error("nobody is noted")
+		}
+		if Current() == nil {
+			t.Error("the coroutine is not known")
+		}
+	})
+	require.NoError(t, e.Shutdown(context.Background()))
+	until(t, func() bool { return sum() <= before }, "the counts to go back")
 }

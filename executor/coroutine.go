@@ -73,8 +73,7 @@ type Coroutine struct {
 
 	stalledAt int64 // the monitor's
 	stalls    int32
-	slow      int32 // slow.go: the runner's that carries it
-	slowAt    int64
+	slow      slowness // the runner's that carries it
 	demoted   atomic.Bool
 	counted   bool // in Worker.starting
 	returned  bool // Run returned

@@ -44,6 +44,7 @@ func (w *Worker) startRunner() {
 
 func (r *runner) run() {
 	if g := getg(); g != 0 {
+		familiarity(g).Add(1)
 		r.own.Store(g)
 	}
 	defer r.end()
@@ -58,6 +59,9 @@ func (r *runner) end() {
 	}
 	r.curG.Store(noG)
 	r.own.Store(noG)
+	if g := getg(); g != 0 {
+		familiarity(g).Add(-1)
+	}
 	r.w.e.runners.add(-1)
 }
 

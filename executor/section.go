@@ -137,6 +137,16 @@ func unlistDeposed(r *runner) {
 	directory.deposed.Store(&all)
 }
 
+// familiar counts, by a hash of what getg returns, the goroutines that may act for a runner: those of runners and of coroutines'
+// stacks, from their first act on. So an ordinary goroutine mostly learns from one word that it acts for nobody, without a look
+// at words that busy workers keep writing on other CPUs. Two goroutines may share a count, and a stack that ends by
+// runtime.Goexit leaves one behind; then the search is made in vain.
+var familiar [8192]atomic.Int32
+
+func familiarity(g uintptr) *atomic.Int32 {
+	return &familiar[uint32(g>>5)*2654435769>>(32-13)] // Fibonacci hashing: 8192 is 1<<13
+}
+
 // currentRunner finds the runner that the calling goroutine acts for, nil when there is none. A deposed runner is
 // listed before another takes its place, so looking at the workers first never misses it.
 func currentRunner(near *Worker) *runner {
@@ -148,6 +158,9 @@ func currentRunner(near *Worker) *runner {
 		if r := near.runner.Load(); r.actedBy(g) {
 			return r
 		}
+	}
+	if familiarity(g).Load() == 0 {
+		return nil
 	}
 	if p := directory.workers.Load(); p != nil {
 		for _, w := range *p {

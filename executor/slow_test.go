@@ -60,6 +60,32 @@ func TestBriefBlockingDemotes(t *testing.T) {
 	}
 }
 
+// Of very many that block, each is demoted, although it comes to its next run only after the window.
+func TestManyBriefBlockersAreDemoted(t *testing.T) {
+	clock := taker{newManualClock()}
+	e := start(t, Config{Workers: 1, Clock: clock})
+	t.Cleanup(clock.free)
+	w := e.Workers()[0]
+	const all, rounds = 1500, 3 // a round takes longer than DemoteWindow
+	cos := make([]Coroutine, all)
+	done := make(chan struct{}, all)
+	call(t, w, func() {
+		for i := range cos {
+			require.NoError(t, w.Start(&cos[i], Spawn{Run: func() {
+				defer func() { done <- struct{}{} }()
+				for n := 0; n < rounds && !cos[i].Demoted(); n++ {
+					clock.pass(time.Millisecond)
+					Yield()
+				}
+			}}))
+		}
+	})
+	for range cos {
+		<-done
+	}
+	require.Greater(t, e.Stats().Demotions, uint64(all*9/10))
+}
+
 // What is slow now and then, or only somewhat slow, stays a coroutine.
 func TestRareSlownessDoesNotDemote(t *testing.T) {
 	for _, c := range []struct {

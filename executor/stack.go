@@ -26,11 +26,13 @@ func newStack() *stack {
 	s.next, s.stop = iter.Pull(func(yield func(struct{}) bool) {
 		s.yield = yield
 		s.g = getg()
+		familiarity(s.g).Add(1)
 		s.co.runner.curG.Store(s.g)
 		for ok := true; ok; ok = yield(struct{}{}) {
 			s.co.body()
 			s.co = nil
 		}
+		familiarity(s.g).Add(-1)
 	})
 	return s
 }

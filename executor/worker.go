@@ -31,6 +31,7 @@ type Worker struct {
 	stacks   []*stack // idle
 	closed   bool     // the driver was closed
 	timed    int      // turns in which each task is timed: slow.go
+	slow     slowness // of all runs
 
 	_          [64]byte
 	sleeping   atomic.Uint32

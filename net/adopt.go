@@ -5,7 +5,6 @@ package net
 import (
 	"errors"
 	stdnet "net"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -21,19 +20,15 @@ import (
 // once it has been read from trialReads times. Moving takes about ten system calls, which a connection of one request
 // would never earn back.
 //
-//	runtime ──a coroutine's first use──▶ moving ──▶ engine (stream.conn is set)
-//	   │                                   └──the engine is shutting down──▶ closed
-//	   └──Close──▶ closed
+// How (mover has the states):
 //
-// mu guards the fields below it and is never held while waiting. Who begins the move owns std until it is over:
-//
-//  1. state becomes moving: Close, deadlines and options of others wait for moved or leave a note (the deadlines).
+//  1. It departs.
 //  2. The descriptor is duplicated, and std closed. Closing it ends every operation inside with ErrClosed and returns
 //     when the last one has left, so nobody uses the old descriptor any more; closing one of two descriptors is no
 //     shutdown.
-//  3. The engine's Conn is published, the deadlines set on it, moved is closed.
+//  3. It arrives: the engine's Conn has its deadlines, and is published in stream.conn.
 //
-// An operation that ErrClosed has thrown out waits for moved and goes on with the engine's Conn: a Read has taken
+// An operation that ErrClosed has thrown out waits for the arrival and goes on with the engine's Conn: a Read has taken
 // nothing, a Write continues behind what it has written. While pinned > 0 (ReadFrom, WriteTo and raw access, which
 // could not go on elsewhere) there is no adoption: the coroutine blocks its worker, which is handed over.
 type runtimeConn struct {
@@ -41,21 +36,9 @@ type runtimeConn struct {
 	stack *Stack
 	trial atomic.Int32 // Reads that are left until the move is considered; at 0 and below it is not any more
 
-	mu              sync.Mutex
-	state           runtimeState
-	pinned          int
-	moved           chan struct{} // set with moving
-	readAt, writeAt time.Time
+	mover
+	pinned int // guarded by mu
 }
-
-type runtimeState uint8
-
-const (
-	stateRuntime runtimeState = iota
-	stateMoving
-	stateEngine
-	stateClosed
-)
 
 // trialReads is after how many Reads of goroutines a connection may move to the engine.
 const trialReads = 4
@@ -72,16 +55,6 @@ func (c *stream) engineConn() *proactor.Conn {
 	return c.conn.Load()
 }
 
-// settle waits while the connection moves.
-func (r *runtimeConn) settle() {
-	r.mu.Lock()
-	moved, moving := r.moved, r.state == stateMoving
-	r.mu.Unlock()
-	if moving {
-		<-moved
-	}
-}
-
 // toEngine moves the connection to the engine. nil means that it is there.
 func (c *stream) toEngine() error {
 	r := c.rt
@@ -92,37 +65,11 @@ func (c *stream) toEngine() error {
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	for r.state == stateMoving {
-		r.mu.Unlock()
-		r.settle()
-		r.mu.Lock()
+	if began, err := r.depart(func() bool { return r.pinned > 0 }); !began {
+		return err
 	}
-	switch {
-	case r.state == stateEngine:
-		r.mu.Unlock()
-		return nil
-	case r.state == stateClosed:
-		r.mu.Unlock()
-		return ErrClosed
-	case r.pinned > 0:
-		r.mu.Unlock()
-		return errPinned
-	}
-	r.state, r.moved = stateMoving, make(chan struct{})
-	r.mu.Unlock()
 	pc, next, err := r.move(e)
-	r.mu.Lock()
-	if pc != nil {
-		// The deadlines are set before anybody can use pc, and again with mu held by whoever changes them later.
-		setDeadlines(pc, r.readAt, r.writeAt)
-		c.conn.Store(pc)
-	} else if next == stateRuntime { // it stays, with the deadlines that were noted meanwhile
-		setDeadlines(r.std, r.readAt, r.writeAt)
-	}
-	r.state = next
-	close(r.moved)
-	r.mu.Unlock()
+	r.arrive(next, r.std, pc, func() { c.conn.Store(pc) })
 	return err
 }
 
@@ -226,15 +173,10 @@ func (c *stream) deadlineRuntime(t time.Time, s side) error {
 	r := c.rt
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s&readSide != 0 {
-		r.readAt = t
-	}
-	if s&writeSide != 0 {
-		r.writeAt = t
-	}
+	r.note(t, s)
 	switch r.state {
 	case stateMoving:
-		return nil // the mover sets them
+		return nil // arrive sets them
 	case stateEngine:
 		return c.ownError("set", setDeadline(c.conn.Load(), t, s))
 	}

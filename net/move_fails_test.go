@@ -16,14 +16,12 @@ import (
 func TestDeadlineDuringAMoveThatFails(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
 		c := localUDP(t, forced(e, modeRuntime))
-		c.mu.Lock()
-		c.state, c.moved = stateMoving, make(chan struct{})
-		c.mu.Unlock()
+		began, err := c.depart(func() bool { return false })
+		require.NoError(t, err)
+		require.True(t, began)
 		require.NoError(t, c.SetReadDeadline(past))
-		c.mu.Lock()
-		c.arrive(nil, stateRuntime)
-		c.mu.Unlock()
-		_, err := c.WriteTo([]byte("x"), c.LocalAddr()) // so that the Read finds something in any case
+		c.arrive(stateRuntime, c.std, nil, nil)
+		_, err = c.WriteTo([]byte("x"), c.LocalAddr()) // so that the Read finds something in any case
 		require.NoError(t, err)
 		_, err = c.Read(make([]byte, 1))
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)

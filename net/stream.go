@@ -179,12 +179,6 @@ func setDeadline(d deadliner, t time.Time, s side) error {
 	return d.SetDeadline(t)
 }
 
-// setDeadlines sets both, as they were noted during a move.
-func setDeadlines(d deadliner, read, write time.Time) {
-	_ = d.SetReadDeadline(read)
-	_ = d.SetWriteDeadline(write)
-}
-
 // LocalAddr is the connection's own address, which all calls share; do not modify it.
 func (c *stream) LocalAddr() Addr { return c.address(true) }
 

@@ -103,15 +103,10 @@ func (c *UDPConn) setDeadline(t time.Time, s side) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s&readSide != 0 {
-		c.readAt = t
-	}
-	if s&writeSide != 0 {
-		c.writeAt = t
-	}
+	c.note(t, s)
 	switch c.state {
 	case stateMoving:
-		return nil // the mover sets them
+		return nil // arrive sets them
 	case stateEngine:
 		return c.ownError("set", setDeadline(c.pc.Load(), t, s))
 	}

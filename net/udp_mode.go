@@ -5,10 +5,8 @@ package net
 import (
 	"errors"
 	stdnet "net"
-	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -16,11 +14,7 @@ import (
 )
 
 // udpMode is where a UDPConn lives: in runtime mode std has the socket, on the engine pc has it. It moves as a stream
-// does (see runtimeConn): when a coroutine first uses it, once and for good, unless it is pinned.
-//
-//	runtime ──a coroutine's first use──▶ moving ──▶ engine (pc is set)
-//	   │                                   └──the engine is shutting down──▶ closed
-//	   └──Close──▶ closed
+// does (see mover and runtimeConn): when a coroutine first uses it, once and for good, unless it is pinned.
 //
 // Pinned for good is a socket whose descriptor the program has asked for (SyscallConn, File): others may read from it by
 // themselves, so it does not move.
@@ -38,10 +32,7 @@ type udpMode struct {
 	exposed atomic.Bool // pinned for good
 	inet6   atomic.Uint32
 
-	mu              sync.Mutex
-	state           runtimeState
-	moved           chan struct{}
-	readAt, writeAt time.Time
+	mover
 }
 
 // settled waits while the socket moves, and returns its place on the engine, nil in runtime mode.
@@ -49,12 +40,7 @@ func (m *udpMode) settled() *proactor.PacketConn {
 	if pc := m.pc.Load(); pc != nil {
 		return pc
 	}
-	m.mu.Lock()
-	moved, moving := m.moved, m.state == stateMoving
-	m.mu.Unlock()
-	if moving {
-		<-moved
-	}
+	m.settle()
 	return m.pc.Load()
 }
 
@@ -85,42 +71,12 @@ func (c *UDPConn) toEngine() error {
 	if err != nil {
 		return err
 	}
-	m.mu.Lock()
-	for m.state == stateMoving {
-		m.mu.Unlock()
-		m.settled()
-		m.mu.Lock()
+	if began, err := m.depart(m.exposed.Load); !began {
+		return err
 	}
-	switch {
-	case m.state == stateEngine:
-		m.mu.Unlock()
-		return nil
-	case m.state == stateClosed:
-		m.mu.Unlock()
-		return ErrClosed
-	case m.exposed.Load():
-		m.mu.Unlock()
-		return errPinned
-	}
-	m.state, m.moved = stateMoving, make(chan struct{})
-	m.mu.Unlock()
 	pc, next, err := c.move(e)
-	m.mu.Lock()
-	m.arrive(pc, next)
-	m.mu.Unlock()
+	m.arrive(next, m.std, pc, func() { m.pc.Store(pc) })
 	return err
-}
-
-// arrive ends a move, with the deadlines that were set meanwhile. pc is nil when it came to nothing. mu is held.
-func (m *udpMode) arrive(pc *proactor.PacketConn, next runtimeState) {
-	if pc != nil {
-		setDeadlines(pc, m.readAt, m.writeAt)
-		m.pc.Store(pc)
-	} else if next == stateRuntime {
-		setDeadlines(m.std, m.readAt, m.writeAt)
-	}
-	m.state = next
-	close(m.moved)
 }
 
 // move takes the socket from std to e. It returns the state that follows.

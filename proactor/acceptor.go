@@ -49,7 +49,7 @@ type Acceptor struct {
 // unset meanwhile.)
 type sealed interface{ Sealed() bool }
 
-// How long accepting pauses when descriptors or memory lack: from the first to the second, doubling.
+// How long accepting pauses when descriptors or memory lack, or the kernel does not wait: from the first to the second, doubling.
 const (
 	shortestPause = 5 * time.Millisecond
 	longestPause  = 500 * time.Millisecond
@@ -263,13 +263,15 @@ func (a *Acceptor) Complete(o *op.Op, r *op.Completion) {
 // failed decides what an error of accept means.
 func (a *Acceptor) failed(errno syscall.Errno) {
 	switch errno {
-	case syscall.ECONNABORTED, syscall.EPROTO, syscall.EAGAIN, syscall.ENETDOWN, syscall.ENOPROTOOPT, syscall.EHOSTDOWN,
+	case syscall.ECONNABORTED, syscall.EPROTO, syscall.ENETDOWN, syscall.ENOPROTOOPT, syscall.EHOSTDOWN,
 		syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EPERM:
 		// That connection's own matter: accept(2), "Error handling".
+	case syscall.EAGAIN:
+		// Nobody has come, and the kernel does not wait: another process that has the listener, to which it was handed over say,
+		// has made it non-blocking. (Linux 6.18 waits all the same.)
+		a.rest()
 	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
-		a.pause = min(max(2*a.pause, shortestPause), longestPause)
-		a.paused = true
-		a.timer.Set(a.loop.engine.clock.Now() + int64(a.pause))
+		a.rest()
 		if !a.tired {
 			a.tired = true
 			a.loop.engine.log(fmt.Sprintf("accept: %v; new connections wait until there is room (raise the limit of open files)", errno))
@@ -277,6 +279,13 @@ func (a *Acceptor) failed(errno syscall.Errno) {
 	default:
 		a.end(callError("accept4", errno))
 	}
+}
+
+// rest has accepting pause, for longer each time. mu is held.
+func (a *Acceptor) rest() {
+	a.pause = min(max(2*a.pause, shortestPause), longestPause)
+	a.paused = true
+	a.timer.Set(a.loop.engine.clock.Now() + int64(a.pause))
 }
 
 // end closes the descriptor. mu is held.

@@ -4,6 +4,7 @@ package proactor
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -64,39 +65,77 @@ func bulkPair(t *testing.T, e *Engine) (*Conn, net.Conn) {
 	return c, peer
 }
 
+// waitInBulk has a goroutine read c directly, and returns when it waits.
+func waitInBulk(t *testing.T, c *Conn) (ended <-chan error, b []byte) {
+	end, b := make(chan error, 1), make([]byte, 2000)
+	go func() {
+		_, err := c.Read(b)
+		end <- err
+	}()
+	eventually(t, "the reader", c.locked(func() bool { return c.wait.reading && c.polled() }))
+	return end, b
+}
+
+// A reader that never has to wait lets the others run, but not before its turn is over.
+func TestBulkReaderSharesItsTurn(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		cfg.Workers = 1
+		e := newEngine(t, eager(cfg))
+		c, _ := bulkPair(t, e)
+		ended := make(chan error, 1)
+		read := func(n int) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.wait.unbroken += n
+			c.shareTurn()
+		}
+		require.NoError(t, c.Start(func() {
+			ran := false
+			if err := c.loop.w.Go(func() { ran = true }); err != nil {
+				ended <- err
+				return
+			}
+			read(directStep - 1 - c.wait.unbroken)
+			read(1) // the first look at the clock
+			begins := c.wait.turnEnds != 0 && !ran
+			read(directStep - 1)
+			c.wait.turnEnds = 1 // long ago
+			tooEarly := ran
+			read(1)
+			if !begins || tooEarly || !ran || c.wait.turnEnds != 0 {
+				ended <- fmt.Errorf("a turn began: %v; the other ran too early: %v, at its end: %v", begins, tooEarly, ran)
+				return
+			}
+			ended <- nil
+		}, nil, false))
+		require.NoError(t, within(t, ended))
+	})
+}
+
 // Whatever ends or interrupts a Read does so in the mode of bulk, too.
 func TestBulkInterrupted(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		e := newEngine(t, eager(cfg))
-		waiting := func(c *Conn) (<-chan error, []byte) {
-			ended, b := make(chan error, 1), make([]byte, 2000)
-			go func() {
-				_, err := c.Read(b)
-				ended <- err
-			}()
-			eventually(t, "the reader", c.locked(func() bool { return c.wait.reading && c.polled() }))
-			return ended, b
-		}
 		t.Run("close", func(t *testing.T) {
 			c, _ := bulkPair(t, e)
-			ended, _ := waiting(c)
+			ended, _ := waitInBulk(t, c)
 			require.NoError(t, c.Close())
 			require.ErrorIs(t, within(t, ended), ErrClosed)
 		})
 		t.Run("deadline", func(t *testing.T) {
 			c, peer := bulkPair(t, e)
-			ended, _ := waiting(c)
+			ended, _ := waitInBulk(t, c)
 			require.NoError(t, c.SetReadDeadline(time.Now()))
 			require.ErrorIs(t, within(t, ended), os.ErrDeadlineExceeded)
 			require.NoError(t, c.SetReadDeadline(time.Time{}))
-			ended, _ = waiting(c)
+			ended, _ = waitInBulk(t, c)
 			_, err := peer.Write([]byte("x"))
 			require.NoError(t, err)
 			require.NoError(t, within(t, ended))
 		})
 		t.Run("end of file", func(t *testing.T) {
 			c, peer := bulkPair(t, e)
-			ended, _ := waiting(c)
+			ended, _ := waitInBulk(t, c)
 			require.NoError(t, peer.Close())
 			require.ErrorIs(t, within(t, ended), io.EOF)
 			_, err := c.ReadLease()
@@ -116,39 +155,6 @@ func TestBulkInterrupted(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 1, n)
 		})
-		t.Run("a lease while another reads directly", func(t *testing.T) {
-			c, peer := bulkPair(t, e)
-			ended, b := waiting(c)
-			lease := make(chan byte, 1)
-			go func() {
-				l, err := c.ReadLease()
-				if err != nil {
-					t.Error(err)
-					lease <- 0
-					return
-				}
-				lease <- l.Bytes()[0]
-				l.Release()
-			}()
-			eventually(t, "the second reader", c.locked(func() bool { return len(c.wait.readers) == 1 }))
-			_, err := peer.Write([]byte("a"))
-			require.NoError(t, err)
-			// The first, which the change to leases meets in its wait, goes on by what there is then.
-			select {
-			case err := <-ended:
-				require.NoError(t, err)
-				require.Equal(t, byte('a'), b[0])
-				_, err = peer.Write([]byte("b"))
-				require.NoError(t, err)
-				require.Equal(t, byte('b'), within(t, lease))
-			case first := <-lease:
-				require.Equal(t, byte('a'), first)
-				_, err = peer.Write([]byte("b"))
-				require.NoError(t, err)
-				require.NoError(t, within(t, ended))
-				require.Equal(t, byte('b'), b[0])
-			}
-		})
 		t.Run("for good", func(t *testing.T) {
 			c, peer := bulkPair(t, e)
 			c.NoReadAhead()
@@ -160,6 +166,44 @@ func TestBulkInterrupted(t *testing.T) {
 			}
 			require.True(t, c.locked(func() bool { return c.direct && !c.wait.passing })())
 		})
+	})
+}
+
+// A ReadLease switches the mode off while another waits in a direct Read, who goes on by what there is then.
+func TestBulkLeaseBesideARead(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		e := newEngine(t, eager(cfg))
+		c, peer := bulkPair(t, e)
+		ended, b := waitInBulk(t, c)
+		lease := make(chan byte, 1)
+		go func() {
+			l, err := c.ReadLease()
+			if err != nil {
+				t.Error(err)
+				lease <- 0
+				return
+			}
+			lease <- l.Bytes()[0]
+			l.Release()
+		}()
+		eventually(t, "the second reader", c.locked(func() bool { return len(c.wait.readers) == 1 }))
+		_, err := peer.Write([]byte("a"))
+		require.NoError(t, err)
+		// The first, which the change to leases meets in its wait, goes on by what there is then.
+		select {
+		case err := <-ended:
+			require.NoError(t, err)
+			require.Equal(t, byte('a'), b[0])
+			_, err = peer.Write([]byte("b"))
+			require.NoError(t, err)
+			require.Equal(t, byte('b'), within(t, lease))
+		case first := <-lease:
+			require.Equal(t, byte('a'), first)
+			_, err = peer.Write([]byte("b"))
+			require.NoError(t, err)
+			require.NoError(t, within(t, ended))
+			require.Equal(t, byte('b'), b[0])
+		}
 	})
 }
 

@@ -121,7 +121,7 @@ func (c *Conn) giveReadTurn() {
 // caller has the turn. mu is held.
 func (c *Conn) awaitRead(ctx context.Context, want bool) error {
 	w := c.wait
-	w.unbroken = 0
+	w.unbroken, w.turnEnds = 0, 0
 	if c.closed {
 		return ErrClosed
 	}

@@ -26,7 +26,8 @@ type waits struct {
 	readAt, writeAt  int64              // deadlines on the engine's clock, ns; 0 none
 	lingerAt         int64
 	closer           *executor.Waiter // CloseWait
-	unbroken         int              // bytes read directly since a Read last had to wait
+	unbroken         int              // bytes read directly since a Read last had to wait, or looked at the clock
+	turnEnds         int64            // of a reader that never had to wait, on the engine's clock; 0 before the first look
 	turn             *bool            // of the WriteContext under way, for its context
 	armed            int64            // what timer is set for, 0 when it is not
 	timer            executor.Timer

@@ -1,19 +1,18 @@
 package echo
 
 import (
-	"bufio"
 	"bytes"
 	"io"
 	"math/rand"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ouro-io/ouro/internal/exampletest"
 
 	// The examples are built by the go command. With these the test's cached result ends when the engine changes.
 	_ "github.com/ouro-io/ouro/net"
@@ -22,45 +21,16 @@ import (
 
 // TestExamples builds and runs each example as a user would, on each backend, and talks to it.
 func TestExamples(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("needs the go command: ", err)
-	}
-	bin := t.TempDir()
-	out, err := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "./...").CombinedOutput()
-	require.NoError(t, err, string(out))
+	bin := exampletest.Build(t)
 	for _, face := range []string{"serve", "leases", "callbacks", "goroutines"} {
 		_, err := os.ReadFile(filepath.Join(face, "main.go")) // and with this, when the example changes
 		require.NoError(t, err)
 		for _, backend := range []string{"auto", "epoll"} {
 			t.Run(face+" "+backend, func(t *testing.T) {
-				addr := start(t, filepath.Join(bin, face), backend)
-				exchange(t, addr)
+				exchange(t, exampletest.Start(t, backend, filepath.Join(bin, face), "-addr", "127.0.0.1:0"))
 			})
 		}
 	}
-}
-
-var address = regexp.MustCompile(`echo on (\S+)`)
-
-// start runs the program until the test ends, and returns the address that it prints.
-func start(t *testing.T, program, backend string) string {
-	cmd := exec.Command(program, "-addr", "127.0.0.1:0")
-	cmd.Env = append(os.Environ(), "OURO_BACKEND="+backend)
-	stderr, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	for lines := bufio.NewScanner(stderr); lines.Scan(); {
-		if m := address.FindStringSubmatch(lines.Text()); m != nil {
-			return m[1]
-		}
-		t.Log(lines.Text())
-	}
-	t.Fatal("the program ended before it listened")
-	return ""
 }
 
 // exchange sends on several connections at the same time and expects to have it back.

@@ -1,28 +1,20 @@
 package main
 
 import (
-	"bufio"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-)
 
-var address = regexp.MustCompile(`files on (\S+)`)
+	"github.com/ouro-io/ouro/internal/exampletest"
+)
 
 // TestFileServer builds and runs the program as a user would, on each backend.
 func TestFileServer(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("needs the go command: ", err)
-	}
-	program := filepath.Join(t.TempDir(), "fileserver")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, string(out))
+	program := filepath.Join(exampletest.Build(t), "fileserver")
 	dir := t.TempDir()
 	content := make([]byte, 5<<20)
 	for i := range content {
@@ -32,7 +24,7 @@ func TestFileServer(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "sub"), 0o700))
 	for _, backend := range []string{"auto", "epoll"} {
 		t.Run(backend, func(t *testing.T) {
-			url := "http://" + start(t, backend, program, "-addr", "127.0.0.1:0", "-dir", dir)
+			url := "http://" + exampletest.Start(t, backend, program, "-addr", "127.0.0.1:0", "-dir", dir)
 			status, body := get(t, url+"/big", "")
 			require.Equal(t, http.StatusOK, status)
 			require.Equal(t, string(content), body)
@@ -60,25 +52,4 @@ func get(t *testing.T, url, part string) (int, string) {
 	body, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
 	return res.StatusCode, string(body)
-}
-
-// start runs the program until the test ends, and returns the address that it prints.
-func start(t *testing.T, backend, program string, args ...string) string {
-	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), "OURO_BACKEND="+backend)
-	stderr, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	for lines := bufio.NewScanner(stderr); lines.Scan(); {
-		if m := address.FindStringSubmatch(lines.Text()); m != nil {
-			return m[1]
-		}
-		t.Log(lines.Text())
-	}
-	t.Fatal("the program ended before it listened")
-	return ""
 }

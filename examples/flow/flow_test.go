@@ -8,11 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ouro-io/ouro/internal/exampletest"
 
 	// The examples are built by the go command. With these the test's cached result ends when the packages change.
 	_ "github.com/ouro-io/ouro/actor"
@@ -21,12 +22,7 @@ import (
 
 // TestPrograms builds and runs each example as a user would, on each backend.
 func TestPrograms(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("needs the go command: ", err)
-	}
-	bin := t.TempDir() + string(filepath.Separator)
-	out, err := exec.Command("go", "build", "-o", bin, "./...").CombinedOutput()
-	require.NoError(t, err, string(out))
+	bin := exampletest.Build(t) + string(filepath.Separator)
 	for _, name := range []string{"scatter", "workers", "pipeline", "limiter"} {
 		_, err := os.ReadFile(filepath.Join(name, "main.go")) // the cached result ends when it changes, too
 		require.NoError(t, err)
@@ -41,7 +37,7 @@ func TestPrograms(t *testing.T) {
 			require.Contains(t, output(t, bin+"workers", env), "36 jobs done, 4 failed, 4 restarts\n")
 		})
 		t.Run("pipeline "+backend, func(t *testing.T) {
-			c := dial(t, start(t, env, bin+"pipeline", "-addr", "127.0.0.1:0"))
+			c := dial(t, exampletest.Start(t, backend, bin+"pipeline", "-addr", "127.0.0.1:0"))
 			go func() {
 				for i := range 2000 {
 					fmt.Fprintf(c, "%d\n", i)
@@ -66,7 +62,7 @@ func TestPrograms(t *testing.T) {
 					c.Close()
 				}
 			}()
-			c := dial(t, start(t, env, bin+"limiter", "-addr", "127.0.0.1:0", "-to", behind.Addr().String(), "-rate", "100000"))
+			c := dial(t, exampletest.Start(t, backend, bin+"limiter", "-addr", "127.0.0.1:0", "-to", behind.Addr().String(), "-rate", "100000"))
 			begin := time.Now()
 			go func() {
 				_, _ = c.Write(make([]byte, 300_000))
@@ -87,28 +83,6 @@ func output(t *testing.T, program string, env []string) string {
 	out, err := cmd.Output()
 	require.NoError(t, err)
 	return string(out)
-}
-
-var address = regexp.MustCompile(` on (\S+)`)
-
-// start runs a server until the test ends, and returns the address that it prints.
-func start(t *testing.T, env []string, program string, args ...string) string {
-	cmd := exec.Command(program, args...)
-	cmd.Env = env
-	stderr, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	for lines := bufio.NewScanner(stderr); lines.Scan(); {
-		if m := address.FindStringSubmatch(lines.Text()); m != nil {
-			return m[1]
-		}
-	}
-	t.Fatal("the program ended before it listened")
-	return ""
 }
 
 func dial(t *testing.T, addr string) net.Conn {

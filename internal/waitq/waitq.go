@@ -13,7 +13,8 @@ import (
 	"github.com/ouro-io/ouro/executor"
 )
 
-// Node is one waiting party: what it waits on, and what it wants.
+// Node is one waiting party: what it waits on, and what it wants. A party may also bring a node of its own, which is never
+// taken, given or retired.
 //
 // Life: taken from a List → queued → claimed, by PopFront or Remove under the owner's mutex (so that exactly one party
 // claims it, and that one alone wakes it) → back among the List's spare ones, in one of two ways:
@@ -39,11 +40,7 @@ func (n *Node[V]) Queued() bool { return n.queued }
 
 // Done ends the use of n by the party that has waited for its claim, if that was followed by a Retire. The mutex need not be
 // held.
-func (n *Node[V]) Done() {
-	var zero V
-	n.Value = zero
-	n.done.Store(n.turns)
-}
+func (n *Node[V]) Done() { n.done.Store(n.turns) }
 
 // Next is the node behind n, nil for the last.
 func (n *Node[V]) Next() *Node[V] { return n.next }
@@ -59,7 +56,7 @@ type List[V any] struct {
 // maxSpares bounds the nodes that a list keeps for later.
 const maxSpares = 64
 
-// Take returns a node that is in no queue.
+// Take returns a node that is in no queue. Its Value is what who used it last has left in it.
 func (l *List[V]) Take() *Node[V] {
 	n := l.spare
 	if n == nil || n.done.Load() != n.turns {
@@ -74,8 +71,6 @@ func (l *List[V]) Take() *Node[V] {
 
 // Give takes a node back that is in no queue and that nobody will wake.
 func (l *List[V]) Give(n *Node[V]) {
-	var zero V
-	n.Value = zero
 	n.turns--
 	l.keep(n)
 }
