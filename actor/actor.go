@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -334,9 +335,11 @@ func (c *Context[M]) Every(d time.Duration, m M) (stop func()) {
 }
 
 // Pipe has the actor told, once f has settled, the message that build makes of its result, so that the actor need not await it
-// and handles other messages meanwhile. The message does not count in the mailbox; after a restart it still comes, and after
-// the actor's end it is a dead letter. build runs on whichever goroutine settles f, or at once when it has settled: it should
-// be short and touch nothing of the actor's state. Cancel f, or give its operation Context(), to have it end with the actor.
+// and handles other messages meanwhile. The message does not count in the mailbox, so the actor bounds how many it has piped;
+// after a restart it still comes, and once the actor has been told to stop or to drain it is a dead letter. build runs on
+// whichever goroutine settles f, or at once when it has settled: it should be short and touch nothing of the actor's state.
+// When it panics there is no message, which is logged. Cancel f, or give its operation Context(), to have it end with the
+// actor.
 func Pipe[M, R any](c *Context[M], f *future.Future[R], build func(R, error) M) {
 	a := c.a
 	tell := func(rs []future.Result[R]) (none struct{}) {
@@ -344,7 +347,7 @@ func Pipe[M, R any](c *Context[M], f *future.Future[R], build func(R, error) M) 
 		return none
 	}
 	future.Map(future.AllSettled(f), tell).Recover(func(err error) (none struct{}, _ error) {
-		a.system.gaveUp(&a.cell, fmt.Errorf("the message of a Pipe was not made: %w", err))
+		log.Printf("actor: %s is not told of a future by Pipe: %v", a.path, err)
 		return none, nil
 	})
 }

@@ -58,9 +58,14 @@ func (b *mailbox[M]) grow() {
 	b.ring, b.head = ring, 0
 }
 
-// take moves messages into batch and returns how many: those that are not counted first.
+// take moves messages into batch and returns how many: those that are not counted first, but no more than a half of batch while
+// others wait.
 func (b *mailbox[M]) take(batch []M) (n int) {
-	for n < len(batch) && len(b.extra) > 0 {
+	most := len(batch)
+	if b.n > 0 {
+		most = (most + 1) / 2
+	}
+	for n < most && len(b.extra) > 0 {
 		if x := b.extra[0]; x.skip == nil || !x.skip() {
 			batch[n] = x.m
 			n++

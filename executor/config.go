@@ -77,7 +77,7 @@ type Config struct {
 	StallAfter time.Duration
 	// DemoteAfter is the number of hand-overs within DemoteWindow of each other after which a coroutine becomes an
 	// ordinary goroutine, and the number of runs longer than an eighth of StallAfter (and than 250 µs) of which fewer than
-	// 16 short ones came after each; one such run is enough on a worker most of whose coroutines do so. 0 means 3, < 0 never.
+	// 16 short ones came after each; one is enough on a worker of whose runs, all coroutines together, more than one in 16 is. 0 means 3, < 0 never.
 	DemoteAfter int
 	// DemoteWindow is the time after which an earlier hand-over is forgotten: on a busy machine a coroutine that
 	// does nothing wrong is now and then kept off the CPU for longer than StallAfter. 0 means 1 s.

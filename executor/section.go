@@ -139,8 +139,9 @@ func unlistDeposed(r *runner) {
 
 // familiar counts, by a hash of what getg returns, the goroutines that may act for a runner: those of runners and of coroutines'
 // stacks, from their first act on. So an ordinary goroutine mostly learns from one word that it acts for nobody, without a look
-// at words that busy workers keep writing on other CPUs. Two goroutines may share a count, and a stack that ends by
-// runtime.Goexit leaves one behind; then the search is made in vain.
+// at words that busy workers keep writing on other CPUs: with 1,000 coroutines in nine cases of ten, with 10,000 in three.
+// Goroutines may share a count, and a stack that ends by runtime.Goexit or by a panic in Config.OnPanic leaves one behind; then
+// the search is made in vain.
 var familiar [8192]atomic.Int32
 
 func familiarity(g uintptr) *atomic.Int32 {

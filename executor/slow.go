@@ -1,5 +1,7 @@
 package executor
 
+import "math"
+
 // Handlers that hold their worker up briefly and often.
 //
 // The monitor finds a task that blocks for longer than StallAfter. One that blocks for a millisecond at a time, as a
@@ -12,7 +14,7 @@ package executor
 // and a coroutine is demoted when the worth of DemoteAfter slow runs has come together, none of which came later than
 // DemoteWindow after the one before. One slow run in more than slowRun is for ever allowed.
 //
-// Where most handlers block, a thousand of them at a millisecond each need a second for one round, and each would be
+// Where handlers in general block, a thousand of them at a millisecond each need a second for one round, and each would be
 // forgiven before it comes to its next run. So the worker keeps the same account of all its runs; as long as it is far beyond
 // what one coroutine is allowed (slowCrowd times), the first slow run demotes. A busy machine does not bring that about: it keeps a
 // thread from the CPU after some milliseconds on it, which is once in hundreds of runs.
@@ -68,7 +70,7 @@ func (s *slowness) quick() { s.worth = max(s.worth-1, 0) }
 // add counts a slow run that ended at now, and returns the worth of all that count.
 func (s *slowness) add(now int64, c *Config) int {
 	at := uint32(now >> slowTick)
-	if at-s.last > uint32(c.DemoteWindow>>slowTick) {
+	if at-s.last > uint32(min(int64(c.DemoteWindow)>>slowTick, math.MaxInt32)) {
 		s.worth = 0
 	}
 	s.worth, s.last = min(s.worth+slowRun, 2*slowRun*slowCrowd*int32(c.DemoteAfter)), at

@@ -35,11 +35,24 @@ func All[T any](fs ...*Future[T]) *Future[[]T] {
 // Zip returns the future of fn applied to both values, which may be of different types. The first error settles it and
 // cancels the other, as with All. fn runs as that of Then does.
 func Zip[A, B, T any](a *Future[A], b *Future[B], fn func(A, B) (T, error)) *Future[T] {
-	both := All(Map(a, discard[A]), Map(b, discard[B]))
+	unlistenA, aDone := ended(a)
+	unlistenB, bDone := ended(b)
+	both := All(aDone, bDone).Recover(func(err error) ([]struct{}, error) {
+		// The other may never settle, and nothing of this is to gather at it.
+		unlistenA()
+		unlistenB()
+		return nil, err
+	})
 	return Then(both, func([]struct{}) (T, error) { return fn(a.value, b.value) })
 }
 
-func discard[T any](T) (none struct{}) { return none }
+// ended is the future of f's end, and what takes it off f again.
+func ended[T any](f *Future[T]) (unlisten func(), done *Future[struct{}]) {
+	s := &mapStep[T, struct{}]{fn: func(T) (none struct{}) { return none }}
+	s.link.on = s
+	follow(f, &s.Future, &s.link, s)
+	return func() { f.unlisten(&s.link) }, &s.Future
+}
 
 // AllSettled returns the future of all results, in the order of fs. It never fails.
 func AllSettled[T any](fs ...*Future[T]) *Future[[]Result[T]] {

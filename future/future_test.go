@@ -518,3 +518,18 @@ func TestCancelHookFails(t *testing.T) {
 		})
 	}
 }
+
+// A Zip that has failed leaves nothing at the other future, which may live long.
+func TestZipLeavesNothingBehind(t *testing.T) {
+	bad := Map(Resolved(0), func(int) int { panic(errors.New("bad")) })
+	var p Promise[int]
+	p.OnCancel(func(error) {}) // it goes on
+	for range 100 {
+		_, err := Zip(bad, p.Future(), func(int, int) (int, error) { return 0, nil }).Await(t.Context())
+		require.ErrorContains(t, err, "bad")
+	}
+	f := p.Future()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	require.Nil(t, f.first)
+}

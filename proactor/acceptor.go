@@ -268,7 +268,8 @@ func (a *Acceptor) failed(errno syscall.Errno) {
 		// That connection's own matter: accept(2), "Error handling".
 	case syscall.EAGAIN:
 		// Nobody has come, and the kernel does not wait: another process that has the listener, to which it was handed over say,
-		// has made it non-blocking. (Linux 6.18 waits all the same.)
+		// has made it non-blocking. (Linux 6.18 waits all the same.) The next may come at once, so the pause stays short.
+		a.pause = 0
 		a.rest()
 	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
 		a.rest()

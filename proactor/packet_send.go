@@ -23,10 +23,7 @@ func (c *PacketConn) sendable() error {
 		// The receive has taken the error from the socket before this call could.
 		err := c.rerr
 		c.rerr = nil
-		if e, ok := err.(*os.SyscallError); ok {
-			err = os.NewSyscallError("sendmsg", e.Err)
-		}
-		return err
+		return named("sendmsg", err)
 	}
 	return nil
 }
