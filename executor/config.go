@@ -23,6 +23,7 @@ const (
 	minStallAfter       = 100 * time.Microsecond
 	maxStallAfter       = time.Second // Shutdown waits for a look of the monitor
 	defaultDemoteAfter  = 3
+	maxDemoteAfter      = 1 << 20 // its multiples are counted in 32 bits
 	defaultDemoteWindow = time.Second
 )
 
@@ -77,7 +78,7 @@ type Config struct {
 	StallAfter time.Duration
 	// DemoteAfter is the number of hand-overs within DemoteWindow of each other after which a coroutine becomes an
 	// ordinary goroutine, and the number of runs longer than an eighth of StallAfter (and than 250 µs) of which fewer than
-	// 16 short ones came after each; one is enough on a worker of whose runs, all coroutines together, more than one in 16 is. 0 means 3, < 0 never.
+	// 16 short ones came after each; one is enough on a worker of whose runs, all coroutines together, more than one in 16 is. 0 means 3, < 0 never; at most 1<<20.
 	DemoteAfter int
 	// DemoteWindow is the time after which an earlier hand-over is forgotten: on a busy machine a coroutine that
 	// does nothing wrong is now and then kept off the CPU for longer than StallAfter. 0 means 1 s.
@@ -109,6 +110,10 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.DemoteAfter == 0 {
 		c.DemoteAfter = defaultDemoteAfter
+	}
+	if c.DemoteAfter > maxDemoteAfter {
+		err = errors.Join(err, fmt.Errorf("executor: Config.DemoteAfter is %d: use 0 for the default, at most %d, or < 0 for never",
+			c.DemoteAfter, maxDemoteAfter))
 	}
 	if c.DemoteWindow == 0 {
 		c.DemoteWindow = defaultDemoteWindow

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"math"
 	"os"
 	"runtime"
 	"sync"
@@ -15,6 +16,7 @@ func TestConfigRefusesBadValues(t *testing.T) {
 	for _, c := range []Config{
 		{Workers: -1}, {Workers: MaxWorkers + 1}, {TaskBudget: -1}, {InjectLimit: MaxInjectLimit + 1},
 		{StallAfter: time.Microsecond}, {StallAfter: time.Hour}, {DemoteWindow: -1},
+		{DemoteAfter: maxDemoteAfter + 1}, {DemoteAfter: math.MaxInt},
 	} {
 		_, err := New(c)
 		require.ErrorContains(t, err, "executor: Config.", "%+v", c)

@@ -67,9 +67,16 @@ func TestManyBriefBlockersAreDemoted(t *testing.T) {
 	t.Cleanup(clock.free)
 	w := e.Workers()[0]
 	const all, rounds = 1500, 3 // a round takes longer than DemoteWindow
+	bystander := new(Coroutine)
 	cos := make([]Coroutine, all)
 	done := make(chan struct{}, all)
 	call(t, w, func() {
+		require.NoError(t, w.Start(bystander, Spawn{Run: func() {
+			for range rounds {
+				clock.pass(time.Microsecond)
+				Yield()
+			}
+		}}))
 		for i := range cos {
 			require.NoError(t, w.Start(&cos[i], Spawn{Run: func() {
 				defer func() { done <- struct{}{} }()
@@ -84,6 +91,7 @@ func TestManyBriefBlockersAreDemoted(t *testing.T) {
 		<-done
 	}
 	require.Greater(t, e.Stats().Demotions, uint64(all*9/10))
+	require.False(t, bystander.Demoted(), "it is quick")
 }
 
 // What is slow now and then, or only somewhat slow, stays a coroutine.
@@ -98,6 +106,7 @@ func TestRareSlownessDoesNotDemote(t *testing.T) {
 		{"a fifth of a millisecond", 0, 1, 200 * time.Microsecond},
 		{"further apart than the window", 0, 1, 1100 * time.Millisecond},
 		{"switched off", -1, 1, time.Millisecond},
+		{"as good as switched off", maxDemoteAfter, 1, time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			slow, quick := runSlow(t, c.demoteAfter, c.every, 2000, c.lasts)
