@@ -77,8 +77,9 @@ type Config struct {
 	// each is rounded up to a whole millisecond). 0 means 2 ms; 100 µs to 1 s.
 	StallAfter time.Duration
 	// DemoteAfter is the number of hand-overs within DemoteWindow of each other after which a coroutine becomes an
-	// ordinary goroutine, and the number of runs longer than an eighth of StallAfter (and than 250 µs) of which fewer than
-	// 16 short ones came after each; one is enough on a worker of whose runs, all coroutines together, more than one in 16 is. 0 means 3, < 0 never; at most 1<<20.
+	// ordinary goroutine, and the number of slow runs (longer than an eighth of StallAfter, and than 250 µs) of which fewer
+	// than 16 short ones came after each. One slow run is enough while more than one in 16 of all runs of the worker is
+	// slow. 0 means 3, < 0 never; at most 1<<20.
 	DemoteAfter int
 	// DemoteWindow is the time after which an earlier hand-over is forgotten: on a busy machine a coroutine that
 	// does nothing wrong is now and then kept off the CPU for longer than StallAfter. 0 means 1 s.

@@ -112,6 +112,39 @@ func TestBulkReaderSharesItsTurn(t *testing.T) {
 	})
 }
 
+// What ends a connection, or its Reads, while a reader gives way is met by the Read that gave way.
+func TestBulkReaderMeetsTheEndOfItsTurn(t *testing.T) {
+	for _, x := range []struct {
+		name string
+		by   func(*Conn) error
+		want error
+	}{
+		{"close", (*Conn).Close, ErrClosed},
+		{"deadline", func(c *Conn) error { return c.SetReadDeadline(time.Now()) }, os.ErrDeadlineExceeded},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			onEachBackend(t, func(t *testing.T, cfg Config) {
+				cfg.Workers = 1
+				e := newEngine(t, eager(cfg))
+				c, peer := bulkPair(t, e)
+				_, err := peer.Write([]byte("there is something to read"))
+				require.NoError(t, err)
+				ended := make(chan error, 2)
+				require.NoError(t, c.Start(func() {
+					if err := c.loop.w.Go(func() { ended <- x.by(c) }); err != nil {
+						ended <- err
+					}
+					c.wait.unbroken, c.wait.turnEnds = directStep, 1 // its turn is over
+					_, err := c.Read(make([]byte, 2000))
+					ended <- err
+				}, nil, false))
+				require.NoError(t, within(t, ended))
+				require.ErrorIs(t, within(t, ended), x.want)
+			})
+		})
+	}
+}
+
 // Whatever ends or interrupts a Read does so in the mode of bulk, too.
 func TestBulkInterrupted(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
