@@ -3,8 +3,10 @@
 package net
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	stdnet "net"
 	"net/netip"
 	"os"
@@ -189,6 +191,95 @@ func TestUDPErrorAddresses(t *testing.T) {
 		want := program(t, stdUDP(), network)
 		onEachUDP(t, func(t *testing.T, a udpAPI) { require.Equal(t, want, program(t, a, network)) })
 	}
+}
+
+// TestCopyErrors: where the standard library splices, an error has the operation of neither end.
+func TestCopyErrors(t *testing.T) {
+	compare(t, func(r *record) {
+		for _, network := range []string{"tcp", "unix"} {
+			for _, late := range []bool{false, true} {
+				_, s := r.pair("tcp")
+				from, far := r.pair(network)
+				var names []string
+				for _, a := range []Addr{s.LocalAddr(), s.RemoteAddr(), from.LocalAddr(), from.RemoteAddr()} {
+					names = append(names, a.String(), "ADDRESS")
+				}
+				r.name(names...)
+				if late {
+					_, err := far.Write([]byte("before"))
+					require.NoError(r.t, err)
+					require.NoError(r.t, from.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+				} else {
+					require.NoError(r.t, from.Close())
+				}
+				n, err := s.(io.ReaderFrom).ReadFrom(from)
+				r.note(fmt.Sprint(network, " to tcp, late ", late), n, err)
+				n, err = s.(io.ReaderFrom).ReadFrom(io.LimitReader(from, 8))
+				r.note(fmt.Sprint(network, " to tcp, limited, late ", late), n, err)
+				if w, ok := from.(io.WriterTo); ok {
+					n, err = w.WriteTo(s)
+					r.note(fmt.Sprint(network, " written to tcp, late ", late), n, err)
+				}
+			}
+			_, s := r.pair("tcp")
+			to, _ := r.pair(network)
+			require.NoError(r.t, to.Close())
+			r.name(s.LocalAddr().String(), "ADDRESS", s.RemoteAddr().String(), "ADDRESS", to.RemoteAddr().String(), "ADDRESS",
+				to.LocalAddr().String(), "ADDRESS")
+			require.NoError(r.t, s.SetReadDeadline(time.Unix(1, 0)))
+			n, err := s.(io.WriterTo).WriteTo(to)
+			r.note("tcp to "+network, n, err)
+		}
+	})
+}
+
+// TestSpliceUnix: between TCP and a Unix stream the bytes arrive, in either direction, and the caller's limit is counted down.
+func TestSpliceUnix(t *testing.T) {
+	compare(t, func(r *record) {
+		data := bytes.Repeat([]byte("0123456789"), 30_000)
+		tin, tout := r.tcpPair()
+		uin, uout := r.pair("unix")
+		go func() { _, _ = uin.Write(data); _ = uin.CloseWrite() }()
+		got := make(chan []byte, 1)
+		go func() { b, _ := io.ReadAll(tin); got <- b }()
+		limited := &io.LimitedReader{R: uout, N: 10}
+		n, err := tout.ReadFrom(limited)
+		r.note(fmt.Sprint("limited, left ", limited.N), n, err)
+		n, err = tout.ReadFrom(uout)
+		r.note("the rest", n, err)
+		require.NoError(r.t, tout.CloseWrite())
+		require.True(r.t, bytes.Equal(data, <-got))
+
+		go func() { _, _ = tin.Write(data); _ = tin.CloseWrite() }()
+		go func() { b, _ := io.ReadAll(uin); got <- b }()
+		n, err = tout.WriteTo(uout)
+		r.note("back", n, err)
+		require.NoError(r.t, uout.CloseWrite())
+		require.True(r.t, bytes.Equal(data, <-got))
+	})
+}
+
+// TestEmptyBuffers: a list of nothing but empty slices is left as it is.
+func TestEmptyBuffers(t *testing.T) {
+	compareStreams(t, func(r *record, network string) {
+		c, _ := r.pair(network)
+		for _, list := range [][][]byte{nil, {}, {nil}, {nil, {}, nil}, {nil, []byte("a"), nil}} {
+			n, left, err := r.writeBuffers(list, c)
+			r.note(fmt.Sprint(list, " leaves ", left), n, err)
+		}
+	})
+}
+
+// writeBuffers writes list with the Buffers of the package under test, and returns how many are left of it.
+func (r *record) writeBuffers(list [][]byte, c Conn) (int64, int, error) {
+	if _, ours := c.(buffersWriter); ours {
+		v := Buffers(list)
+		n, err := v.WriteTo(c)
+		return n, len(v), err
+	}
+	v := stdnet.Buffers(list)
+	n, err := v.WriteTo(c)
+	return n, len(v), err
 }
 
 // closeRaw closes the socket of a Control that does not return, which package net would leave open.
