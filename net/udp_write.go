@@ -32,10 +32,13 @@ func (c *UDPConn) Write(b []byte) (int, error) {
 			}
 			return n, err
 		}
+		var n int
+		var err error
 		if onCoroutine() {
-			return awaited(func() (int, error) { return c.std.Write(b) })
+			n, err = awaited(func() (int, error) { return c.std.Write(b) })
+		} else {
+			n, err = c.std.Write(b)
 		}
-		n, err := c.std.Write(b)
 		if err == nil || !c.thrownOut(err) {
 			return n, err
 		}
@@ -80,10 +83,13 @@ func (c *UDPConn) WriteToUDP(b []byte, addr *UDPAddr) (int, error) {
 			}
 			return n, err
 		}
+		var n int
+		var err error
 		if onCoroutine() {
-			return awaited(func() (int, error) { return c.std.WriteToUDP(b, addr) })
+			n, err = awaited(func() (int, error) { return c.std.WriteToUDP(b, addr) })
+		} else {
+			n, err = c.std.WriteToUDP(b, addr)
 		}
-		n, err := c.std.WriteToUDP(b, addr)
 		if err == nil || !c.thrownOut(err) {
 			return n, err
 		}
@@ -110,10 +116,13 @@ func (c *UDPConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error)
 			}
 			return n, err
 		}
+		var n int
+		var err error
 		if onCoroutine() {
-			return awaited(func() (int, error) { return c.std.WriteToUDPAddrPort(b, addr) })
+			n, err = awaited(func() (int, error) { return c.std.WriteToUDPAddrPort(b, addr) })
+		} else {
+			n, err = c.std.WriteToUDPAddrPort(b, addr)
 		}
-		n, err := c.std.WriteToUDPAddrPort(b, addr)
 		if err == nil || !c.thrownOut(err) {
 			return n, err
 		}
@@ -140,13 +149,14 @@ func (c *UDPConn) WriteMsgUDP(b, oob []byte, addr *UDPAddr) (n, oobn int, err er
 			return n, len(oob), nil
 		}
 		if onCoroutine() {
-			n, err := awaited(func() (int, error) {
+			n, err = awaited(func() (int, error) {
 				n, _, err := c.std.WriteMsgUDP(b, oob, addr)
 				return n, err
 			})
-			return written(n, len(oob), err)
+			n, oobn, err = written(n, len(oob), err)
+		} else {
+			n, oobn, err = c.std.WriteMsgUDP(b, oob, addr)
 		}
-		n, oobn, err = c.std.WriteMsgUDP(b, oob, addr)
 		if err == nil || !c.thrownOut(err) {
 			return n, oobn, err
 		}
@@ -174,13 +184,14 @@ func (c *UDPConn) WriteMsgUDPAddrPort(b, oob []byte, addr netip.AddrPort) (n, oo
 			return n, len(oob), nil
 		}
 		if onCoroutine() {
-			n, err := awaited(func() (int, error) {
+			n, err = awaited(func() (int, error) {
 				n, _, err := c.std.WriteMsgUDPAddrPort(b, oob, addr)
 				return n, err
 			})
-			return written(n, len(oob), err)
+			n, oobn, err = written(n, len(oob), err)
+		} else {
+			n, oobn, err = c.std.WriteMsgUDPAddrPort(b, oob, addr)
 		}
-		n, oobn, err = c.std.WriteMsgUDPAddrPort(b, oob, addr)
 		if err == nil || !c.thrownOut(err) {
 			return n, oobn, err
 		}
