@@ -36,8 +36,8 @@ func (c *stream) onEngineFor(op string) (*proactor.Conn, error) {
 	return c.conn.Load(), nil
 }
 
-// ReadContext is Read that ends with ctx as well: the *OpError then holds ctx.Err(). What has arrived before is read
-// first, and the connection can be read on afterwards.
+// ReadContext is Read that ends with ctx as well: the *OpError then holds ctx.Err(). A ctx that has ended already reads
+// nothing; where it ends while the Read waits, what has arrived by then is read first. The connection can be read on afterwards.
 func (c *stream) ReadContext(ctx context.Context, b []byte) (int, error) {
 	pc, err := c.onEngineFor("read")
 	if err != nil {

@@ -35,7 +35,8 @@ func (c *UDPConn) onEngineFor(op string) (*proactor.PacketConn, error) {
 	return nil, c.opError(op, nil, err)
 }
 
-// ReadContext is Read that ends with ctx as well: the *OpError then holds ctx.Err(). What has arrived before is read first.
+// ReadContext is Read that ends with ctx as well: the *OpError then holds ctx.Err(). A ctx that has ended already reads
+// nothing; where it ends while the Read waits, what has arrived by then is read first.
 func (c *UDPConn) ReadContext(ctx context.Context, b []byte) (int, error) {
 	n, _, err := c.ReadFromUDPAddrPortContext(ctx, b)
 	return n, err
