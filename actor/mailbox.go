@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ouro-io/ouro/executor"
+	"github.com/ouro-io/ouro/internal/routine"
 )
 
 // mailbox is a bounded ring of messages with many senders and one receiver. The actor's mu guards all of it.
@@ -204,7 +205,7 @@ func (a *actor[M]) timer(after, every time.Duration, m M) (stop func()) {
 	}
 	a.timers[t] = struct{}{}
 	a.mu.Unlock()
-	t.Set(a.home.Executor().Clock().Now() + int64(after)) // not Worker.Now, which is as old as the turn
+	t.Set(routine.Later(a.home.Executor().Clock().Now(), after)) // not Worker.Now, which is as old as the turn
 	return func() {
 		a.mu.Lock()
 		t.stopped = true
@@ -223,7 +224,7 @@ func (t *timer[M]) OnTimer(w *executor.Worker, _ *executor.Timer) {
 		return
 	}
 	if t.every > 0 {
-		t.Set(w.Now() + int64(t.every))
+		t.Set(routine.Later(w.Now(), t.every))
 	} else {
 		delete(a.timers, t)
 	}

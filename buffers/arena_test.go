@@ -15,6 +15,8 @@ func TestFixedConfig(t *testing.T) {
 	require.Equal(t, 16<<20, newPool(t, PoolConfig{Fixed: true}).Stats().MaxBytes)
 	p := newFixed(t, 3<<20)
 	require.Equal(t, []int{4 << 20, 1 << 20, 2}, []int{p.Stats().MaxBytes, p.Stats().MaxSlab, p.Chunks()})
+	p = newFixed(t, 1) // rounded up, and with slabs of the usual size
+	require.Equal(t, []int{2 << 20, 1 << 20, 1}, []int{p.Stats().MaxBytes, p.Stats().MaxSlab, p.Chunks()})
 	require.Zero(t, newPool(t, PoolConfig{}).Chunks())
 	_, err := NewPool(PoolConfig{Fixed: true, MaxSlab: 4 << 20})
 	require.ErrorContains(t, err, "MaxSlab")

@@ -18,7 +18,7 @@ type PoolConfig struct {
 	MaxSlab int
 	// Fixed makes memory that rings can register once instead of pinning it for each operation: in one stretch, of huge
 	// pages where the system has them, in chunks of FixedChunk (2 MiB). It is not given back to the system before Close. MaxBytes
-	// is then rounded up to whole chunks, by default 16 MiB, and MaxSlab is at most a chunk.
+	// is then rounded up to whole chunks, by default 16 MiB and at least 1, and MaxSlab is at most a chunk.
 	Fixed bool
 	// SmallPages leaves huge pages out of Fixed. Sends without a copy need that: the kernel charges to the socket how far
 	// into its page the memory lies.
@@ -46,6 +46,9 @@ func (c PoolConfig) checked() (PoolConfig, error) {
 			c.MaxBytes = defaultFixed
 		}
 	}
+	if c.Fixed && c.MaxBytes > 0 && c.MaxBytes < topBytes { // first, as MaxSlab's default follows from it
+		c.MaxBytes = (c.MaxBytes + FixedChunk - 1) &^ (FixedChunk - 1)
+	}
 	if c.MaxBytes < max(page, c.MaxSlab) || c.MaxBytes > topBytes {
 		return c, fmt.Errorf("buffers: PoolConfig.MaxBytes is %d; give %d (a page and MaxSlab) to %d bytes, or 0 for %d",
 			c.MaxBytes, max(page, c.MaxSlab), topBytes, max(defaultBytes, c.MaxSlab))
@@ -53,11 +56,8 @@ func (c PoolConfig) checked() (PoolConfig, error) {
 	if c.MaxSlab == 0 {
 		c.MaxSlab = min(defaultSlab, 1<<(bits.Len(uint(c.MaxBytes))-1))
 	}
-	if c.Fixed {
-		if c.MaxSlab > FixedChunk {
-			return c, fmt.Errorf("buffers: PoolConfig.MaxSlab is %d; give at most %d bytes with Fixed", c.MaxSlab, FixedChunk)
-		}
-		c.MaxBytes = (c.MaxBytes + FixedChunk - 1) &^ (FixedChunk - 1)
+	if c.Fixed && c.MaxSlab > FixedChunk {
+		return c, fmt.Errorf("buffers: PoolConfig.MaxSlab is %d; give at most %d bytes with Fixed", c.MaxSlab, FixedChunk)
 	}
 	return c, nil
 }

@@ -45,7 +45,7 @@ func (w *Worker) After(d time.Duration) *Alarm {
 
 func (a *Alarm) on(w *Worker, d time.Duration) {
 	a.timer.Init(w, a)
-	a.timer.Set(w.e.clock.Now() + int64(max(d, 0)))
+	a.timer.Set(later(w.e.clock.Now(), max(d, 0)))
 }
 
 // OnTimer is for the executor.

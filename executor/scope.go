@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// ErrScopeEnded means that a Scope takes no more children because it was cancelled or has ended.
+// ErrScopeEnded means that a Scope takes no more children because it was cancelled or has ended. Where the body of
+// RunScope or a child returns it, Wait tells why the scope was cancelled.
 var ErrScopeEnded = errors.New("executor: the scope was cancelled or has ended, and starts nothing any more")
 
 const (
@@ -318,7 +319,8 @@ func (s *Scope) fail(err error) {
 	// What a child returns because the scope was cancelled says nothing that the scope does not know.
 	// A panic is never that, whatever its value.
 	var panicked *PanicError
-	echo := s.ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(s.ctx))) && !errors.As(err, &panicked)
+	echo := s.ctx.Err() != nil && !errors.As(err, &panicked) && (errors.Is(err, context.Canceled) ||
+		errors.Is(err, ErrScopeEnded) || errors.Is(err, context.Cause(s.ctx)))
 	if !echo && (s.config.KeepGoing || len(s.failed) == 0) {
 		s.failed = append(s.failed, err)
 	}

@@ -280,6 +280,26 @@ func TestScopeTimeout(t *testing.T) {
 	})
 }
 
+// Who passes on that the scope takes no more children says nothing new: the scope's own reason stays.
+func TestScopeRefusalIsNoReason(t *testing.T) {
+	stopped := errors.New("stopped")
+	for cause, want := range map[error]error{nil: nil, stopped: stopped, context.DeadlineExceeded: context.DeadlineExceeded} {
+		onEach(t, func(t *testing.T, c ScopeConfig) {
+			refused := func(s *Scope) error { return s.Go(func(context.Context) error { return nil }) }
+			require.Equal(t, want, RunScope(context.Background(), c, func(s *Scope) error {
+				s.Cancel(cause)
+				return refused(s)
+			}), "of the body")
+			require.Equal(t, want, RunScope(context.Background(), c, func(s *Scope) error {
+				return s.Go(func(context.Context) error {
+					s.Cancel(cause)
+					return refused(s)
+				})
+			}), "of a child")
+		})
+	}
+}
+
 func TestScopeRefusesBadConfig(t *testing.T) {
 	for _, c := range []ScopeConfig{{Limit: -1}, {Limit: MaxScopeLimit + 1}, {Timeout: -1}} {
 		_, err := NewScope(context.Background(), c)

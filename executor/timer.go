@@ -217,10 +217,15 @@ func (w *Worker) Sleep(d time.Duration) {
 	s := sleepers.Get().(*sleeper)
 	s.timer.Init(w, s)
 	s.waiter.PrepareNear(w)
-	s.timer.Set(w.e.clock.Now() + int64(d))
+	s.timer.Set(later(w.e.clock.Now(), d))
 	s.waiter.Wait()
 	// The handler did nothing after its Wake, which was the only one.
 	sleepers.Put(s)
+}
+
+// later is d after now, at most as late as a timer can be: a time that wrapped around would have passed.
+func later(now int64, d time.Duration) int64 {
+	return now + min(int64(d), never-1-now)
 }
 
 // Sleep is Worker.Sleep on the coroutine's home worker, and time.Sleep outside coroutines.

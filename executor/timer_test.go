@@ -1,6 +1,8 @@
 package executor
 
 import (
+	"context"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -180,4 +182,36 @@ func TestSleep(t *testing.T) {
 	sleep()
 	call(t, w, sleep)
 	require.Zero(t, e.Stats().HandOvers)
+}
+
+// A time beyond the clock's end is one that never comes, not one that has passed.
+func TestNoTimeWrapsAround(t *testing.T) {
+	e := start(t, Config{Workers: 1})
+	w := e.Workers()[0]
+	const always = time.Duration(math.MaxInt64)
+	alarm := w.After(always)
+	ctx, cancel := context.WithCancel(t.Context())
+	slept := make(chan error, 1)
+	require.NoError(t, w.Go(func() { slept <- SleepContext(ctx, always) }))
+	var ready, worked bool
+	require.NoError(t, RunScope(t.Context(), ScopeConfig{Executor: e, Timeout: always}, func(s *Scope) error {
+		return s.Go(func(ctx context.Context) error {
+			err := SleepContext(ctx, time.Millisecond) // by then what wrapped around would have happened
+			ready, worked = alarm.Ready(), true
+			return err
+		})
+	}))
+	require.True(t, worked)
+	require.False(t, ready)
+	require.True(t, alarm.Stop())
+	require.Empty(t, slept)
+	cancel()
+	require.ErrorIs(t, <-slept, context.Canceled)
+	for _, d := range []time.Duration{-1 << 63, -1, 0, 1, always - 1, always} {
+		for _, now := range []int64{1, 1 << 62} {
+			at := later(now, max(d, 0))
+			require.GreaterOrEqual(t, at, now)
+			require.Less(t, at, never)
+		}
+	}
 }

@@ -52,12 +52,15 @@ func (f *File) batch(ctx context.Context, d *direction, name string, ios []IO) e
 	if d == writing && f.appends {
 		return errAppend
 	}
-	left := 0
+	left, ended := 0, ctx.Err() != nil
 	for i := range ios {
 		b := &ios[i]
 		b.N, b.Err = 0, nil
-		if b.Off < 0 {
+		switch {
+		case b.Off < 0:
 			b.Err = &fs.PathError{Op: name + "at", Path: f.Name(), Err: errNegativeOffset}
+		case ended: // also what the page cache would have
+			b.Err = context.Cause(ctx)
 		}
 	}
 	alone := f.batchAlone(ctx, d, ios)

@@ -53,6 +53,13 @@ func (c Config) withDefaults() (Config, error) {
 	case c.Engine != nil && c.Backend != proactor.Auto:
 		return c, fmt.Errorf("file: Config.Backend is %v beside an Engine, which has a backend already: leave one of them out", c.Backend)
 	}
+	if c.Engine == nil && c.FixedBytes > 0 { // the engine would find out, but it starts later, where nobody is told
+		p, err := buffers.NewPool(buffers.PoolConfig{Fixed: true, MaxBytes: c.FixedBytes})
+		if err != nil {
+			return c, fmt.Errorf("file: Config.FixedBytes: %w", err)
+		}
+		return c, p.Close()
+	}
 	return c, nil
 }
 

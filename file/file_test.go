@@ -262,6 +262,9 @@ func TestPositionIsShared(t *testing.T) {
 func TestContextThatHasEnded(t *testing.T) {
 	everywhere(t, func(t *testing.T, p place) {
 		f := p.openDirect(t, temp(t, pattern(0, 1<<20)), os.O_RDWR)
+		cached, err := p.OpenFile(temp(t, pattern(0, 100)), os.O_RDWR, 0)
+		require.NoError(t, err)
+		defer cached.Close()
 		why := errors.New("why")
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(why)
@@ -279,6 +282,11 @@ func TestContextThatHasEnded(t *testing.T) {
 			"sync":      func() error { return f.SyncContext(ctx) },
 			"data sync": func() error { return f.DatasyncContext(ctx) },
 			"batch":     func() error { return f.ReadBatchContext(ctx, []IO{{P: l.Bytes()}}) },
+			"no bytes":  func() error { return f.WriteBatchContext(ctx, []IO{{}}) },
+			"cached": func() error {
+				return cached.ReadBatchContext(ctx, []IO{{P: make([]byte, 10)}, {P: make([]byte, 10), Off: 5}})
+			},
+			"written": func() error { return cached.WriteBatchContext(ctx, []IO{{P: make([]byte, 10)}}) },
 		} {
 			err := use()
 			require.ErrorIs(t, err, why, name)

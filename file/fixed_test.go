@@ -236,6 +236,8 @@ func TestFixedBytesIsChecked(t *testing.T) {
 	defer cancel()
 	require.NoError(t, fs.Close(ctx))
 	require.NoError(t, e.Shutdown(ctx))
+	_, err = New(Config{FixedBytes: math.MaxInt})
+	require.ErrorContains(t, err, "file: Config.FixedBytes")
 	_, err = proactor.New(proactor.Config{FixedBytes: math.MaxInt})
 	require.ErrorContains(t, err, "FixedBytes")
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // DirFS returns the files below dir as a file system, as os.DirFS does; what it opens are *File. It also implements
-// fs.ReadFileFS, fs.ReadDirFS and fs.StatFS. As with os.DirFS, symbolic links may lead out of dir: os.Root with Wrap does
-// not allow that.
+// fs.ReadFileFS, fs.ReadDirFS, fs.StatFS and fs.ReadLinkFS. As with os.DirFS, symbolic links may lead out of dir: os.Root
+// with Wrap does not allow that.
 func DirFS(dir string) fs.FS { return Default().DirFS(dir) }
 
 // DirFS is the function DirFS.
@@ -33,10 +33,16 @@ func (d dirFS) Open(name string) (f fs.File, err error) {
 func (d dirFS) ReadFile(name string) ([]byte, error) {
 	f, err := d.Open(name)
 	if err != nil {
-		return nil, err
+		var p []byte
+		await(func() { p, err = fs.ReadFile(d.std, name) }) // its error names another operation
+		return p, err
 	}
 	defer f.Close()
-	return f.(*File).readAll()
+	p, err := f.(*File).readAll()
+	if e, ok := err.(*fs.PathError); ok {
+		e.Path = name
+	}
+	return p, err
 }
 
 func (d dirFS) ReadDir(name string) (entries []fs.DirEntry, err error) {
@@ -47,6 +53,16 @@ func (d dirFS) ReadDir(name string) (entries []fs.DirEntry, err error) {
 func (d dirFS) Stat(name string) (info fs.FileInfo, err error) {
 	await(func() { info, err = fs.Stat(d.std, name) })
 	return info, err
+}
+
+func (d dirFS) Lstat(name string) (info fs.FileInfo, err error) {
+	await(func() { info, err = fs.Lstat(d.std, name) })
+	return info, err
+}
+
+func (d dirFS) ReadLink(name string) (to string, err error) {
+	await(func() { to, err = fs.ReadLink(d.std, name) })
+	return to, err
 }
 
 // ReadFile reads a whole file, as os.ReadFile.

@@ -37,6 +37,22 @@ func TestDirFS(t *testing.T) {
 		require.ErrorIs(t, err, fs.ErrInvalid)
 		_, err = fs.ReadFile(p.DirFS(dir), "none")
 		require.ErrorIs(t, err, fs.ErrNotExist)
+		require.NoError(t, os.Symlink("x", filepath.Join(dir, "link")))
+		ours, std := p.DirFS(dir), os.DirFS(dir)
+		for _, name := range []string{"x", "a", "link", "none", "../x", "/x", "", ".", "x\x00"} {
+			a, want := fs.ReadFile(std, name)
+			b, got := fs.ReadFile(ours, name)
+			require.Equal(t, string(a), string(b), name)
+			require.Equal(t, want, got, "ReadFile %q", name)
+			to, want := fs.ReadLink(std, name)
+			ourTo, got := fs.ReadLink(ours, name)
+			require.Equal(t, to, ourTo)
+			require.Equal(t, want, got, "ReadLink %q", name)
+			info, want := fs.Lstat(std, name)
+			ourInfo, got := fs.Lstat(ours, name)
+			require.Equal(t, info, ourInfo)
+			require.Equal(t, want, got, "Lstat %q", name)
+		}
 	})
 }
 

@@ -32,10 +32,13 @@ func (c *UDPConn) Write(b []byte) (int, error) {
 			}
 			return n, err
 		}
+		var n int
+		var err error
 		if onCoroutine() {
-			return awaited(func() (int, error) { return c.std.Write(b) })
+			n, err = awaited(func() (int, error) { return c.std.Write(b) })
+		} else {
+			n, err = c.std.Write(b)
 		}
-		n, err := c.std.Write(b)
 		if err == nil || !c.thrownOut(err) {
 			return n, err
 		}
@@ -80,10 +83,13 @@ func (c *UDPConn) WriteToUDP(b []byte, addr *UDPAddr) (int, error) {
 			}
 			return n, err
 		}
+		var n int
+		var err error
 		if onCoroutine() {
-			return awaited(func() (int, error) { return c.std.WriteToUDP(b, addr) })
+			n, err = awaited(func() (int, error) { return c.std.WriteToUDP(b, addr) })
+		} else {
+			n, err = c.std.WriteToUDP(b, addr)
 		}
-		n, err := c.std.WriteToUDP(b, addr)
 		if err == nil || !c.thrownOut(err) {
 			return n, err
 		}
@@ -105,14 +111,18 @@ func (c *UDPConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error)
 				if err == errName {
 					return c.std.WriteToUDPAddrPort(b, addr)
 				}
-				err = c.opError("write", UDPAddrFromAddrPort(addr), err)
+				_, named := c.std.WriteToUDPAddrPort(nil, addr)
+				err = c.writeError(addrIn(named), err)
 			}
 			return n, err
 		}
+		var n int
+		var err error
 		if onCoroutine() {
-			return awaited(func() (int, error) { return c.std.WriteToUDPAddrPort(b, addr) })
+			n, err = awaited(func() (int, error) { return c.std.WriteToUDPAddrPort(b, addr) })
+		} else {
+			n, err = c.std.WriteToUDPAddrPort(b, addr)
 		}
-		n, err := c.std.WriteToUDPAddrPort(b, addr)
 		if err == nil || !c.thrownOut(err) {
 			return n, err
 		}
@@ -134,18 +144,19 @@ func (c *UDPConn) WriteMsgUDP(b, oob []byte, addr *UDPAddr) (n, oobn int, err er
 				if err == errName {
 					return c.std.WriteMsgUDP(b, oob, addr)
 				}
-				return 0, 0, c.opError("write", addrOrNil(addr), err)
+				return 0, 0, c.writeError(addrOrNil(addr), err)
 			}
 			return n, len(oob), nil
 		}
 		if onCoroutine() {
-			n, err := awaited(func() (int, error) {
+			n, err = awaited(func() (int, error) {
 				n, _, err := c.std.WriteMsgUDP(b, oob, addr)
 				return n, err
 			})
-			return written(n, len(oob), err)
+			n, oobn, err = written(n, len(oob), err)
+		} else {
+			n, oobn, err = c.std.WriteMsgUDP(b, oob, addr)
 		}
-		n, oobn, err = c.std.WriteMsgUDP(b, oob, addr)
 		if err == nil || !c.thrownOut(err) {
 			return n, oobn, err
 		}
@@ -167,22 +178,20 @@ func (c *UDPConn) WriteMsgUDPAddrPort(b, oob []byte, addr netip.AddrPort) (n, oo
 				if err == errName {
 					return c.std.WriteMsgUDPAddrPort(b, oob, addr)
 				}
-				var to Addr
-				if addr.IsValid() {
-					to = UDPAddrFromAddrPort(addr)
-				}
-				return 0, 0, c.opError("write", to, err)
+				_, _, named := c.std.WriteMsgUDPAddrPort(nil, nil, addr)
+				return 0, 0, c.writeError(addrIn(named), err)
 			}
 			return n, len(oob), nil
 		}
 		if onCoroutine() {
-			n, err := awaited(func() (int, error) {
+			n, err = awaited(func() (int, error) {
 				n, _, err := c.std.WriteMsgUDPAddrPort(b, oob, addr)
 				return n, err
 			})
-			return written(n, len(oob), err)
+			n, oobn, err = written(n, len(oob), err)
+		} else {
+			n, oobn, err = c.std.WriteMsgUDPAddrPort(b, oob, addr)
 		}
-		n, oobn, err = c.std.WriteMsgUDPAddrPort(b, oob, addr)
 		if err == nil || !c.thrownOut(err) {
 			return n, oobn, err
 		}
@@ -195,6 +204,15 @@ func written(n, oobn int, err error) (int, int, error) {
 		return n, 0, err
 	}
 	return n, oobn, nil
+}
+
+// addrIn is the address that the standard library names in an error, of a type of its own for an AddrPort.
+func addrIn(err error) Addr {
+	var e *OpError
+	if errors.As(err, &e) {
+		return e.Addr
+	}
+	return nil
 }
 
 func addrOrNil(a *UDPAddr) Addr {

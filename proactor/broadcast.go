@@ -19,9 +19,9 @@ func Broadcast(l buffers.Lease, conns []*Conn, refused func(i int, err error)) {
 	}
 	tell := map[*loop]*telling{}
 	for i, share := range l.Share(len(conns)) {
-		c := conns[i]
+		c, p := conns[i], share.Bytes()
 		c.mu.Lock()
-		start, err := c.enqueue(share)
+		start, err := c.enqueue(share, p)
 		c.mu.Unlock()
 		if err != nil && refused != nil {
 			refused(i, err)

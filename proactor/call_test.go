@@ -16,10 +16,9 @@ import (
 func TestCallIsCancelledAndAwaited(t *testing.T) {
 	for _, b := range []Backend{IOUring, Epoll} {
 		t.Run(b.String(), func(t *testing.T) {
+			skipWithout(t, b)
 			e, err := New(Config{Backend: b, Workers: 1})
-			if err != nil {
-				t.Skip(err)
-			}
+			require.NoError(t, err)
 			r, w, err := os.Pipe() // never readable: a poll of it ends by nothing else
 			require.NoError(t, err)
 			c := NewCall(20)
@@ -53,10 +52,9 @@ func TestCallIsCancelledAndAwaited(t *testing.T) {
 func TestCallOfACoroutineWaits(t *testing.T) {
 	for _, b := range []Backend{IOUring, Epoll} {
 		t.Run(b.String(), func(t *testing.T) {
+			skipWithout(t, b)
 			e, err := New(Config{Backend: b, Workers: 1})
-			if err != nil {
-				t.Skip(err)
-			}
+			require.NoError(t, err)
 			r, w, err := os.Pipe()
 			require.NoError(t, err)
 			var got Result

@@ -61,7 +61,8 @@ type Config struct {
 	// WriteQueue bounds the bytes that Conn.Send and PacketConn.Send keep for a socket; beyond it they return
 	// ErrWriteQueueFull. A datagram counts with 512 bytes more than it has. Default 1 MiB.
 	WriteQueue int
-	// RingEntries and RingCQEntries size the io_uring queues; see ringbackend.Config. Default 256 and 4096.
+	// RingEntries and RingCQEntries size the io_uring queues; see ringbackend.Config. Default 256, at most 32768, and 16
+	// times RingEntries, at least RingEntries and at most 65536. Bad ones are refused with any backend.
 	RingEntries, RingCQEntries uint32
 	// FileThreads bounds, per worker, the threads on which operations on files wait that cannot be done otherwise: the
 	// kernel's worker threads of each submitting thread, or with epoll our own. Default 32, at most 1024.
@@ -110,6 +111,9 @@ const (
 	defaultReceiveQuota = 8
 	defaultWriteQueue   = 1 << 20
 	defaultBufferSize   = packetMax + 4<<10 // a whole number of pages
+	defaultRingEntries  = 256
+	maxRingEntries      = 32768
+	maxRingCQEntries    = 65536
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -145,6 +149,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.IdleAfter < 0 {
 		return c, fmt.Errorf("proactor: Config.IdleAfter is %v: must not be negative", c.IdleAfter)
 	}
+	if err := c.checkRing(); err != nil {
+		return c, err
+	}
 	if c.Log == nil {
 		c.Log = func(s string) { log.Print("ouro: ", s) }
 	}
@@ -158,6 +165,24 @@ func (c Config) withDefaults() (Config, error) {
 		c.system = &kernel{}
 	}
 	return c, nil
+}
+
+// checkRing is for what only a ring asks about: its refusal would count as that of a kernel without io_uring, and Auto would
+// take epoll because of a slip in the configuration.
+func (c Config) checkRing() error {
+	if c.RingEntries > maxRingEntries {
+		return fmt.Errorf("proactor: Config.RingEntries is %d: use 1 to %d, or 0 for the default %d",
+			c.RingEntries, maxRingEntries, defaultRingEntries)
+	}
+	least := c.RingEntries
+	if least == 0 {
+		least = defaultRingEntries
+	}
+	if c.RingCQEntries != 0 && (c.RingCQEntries < least || c.RingCQEntries > maxRingCQEntries) {
+		return fmt.Errorf("proactor: Config.RingCQEntries is %d: use RingEntries (%d) to %d, or 0 for the default",
+			c.RingCQEntries, least, maxRingCQEntries)
+	}
+	return nil
 }
 
 func backendFromEnv(v string) (Backend, error) {

@@ -74,21 +74,25 @@ func (c *Conn) arrived(l buffers.Lease) {
 // burst is how many times the quota may arrive in one turn: the kernel goes on receiving up to 32 times for one wake-up.
 const burst = 8
 
-// behind reports whether the reader has got too far behind. A full inbox alone does not mean that: it is full after each
-// turn of a fast transfer, and stopping for that would cost a cancel and a new receive per turn. It means it if the
-// inbox was full in an earlier turn, and the reader has had its chance since.
-func (c *Conn) behind() bool {
-	switch n, quota := c.inbox.len(), c.receiveQuota(); {
+// behind reports whether the reader has got too far behind.
+func (c *Conn) behind() bool { return c.loop.behind(c.inbox.len(), c.receiveQuota(), &c.fullIn) }
+
+// behind reports whether the reader of an inbox that holds n has got too far behind. fullIn is the turn in which it came to be
+// full. A full inbox alone does not mean that: it is full after each turn of a fast transfer, and stopping for that
+// would cost a cancel and a new receive per turn. It means it if the inbox was full in an earlier turn, and the reader has
+// had its chance since.
+func (l *loop) behind(n, quota int, fullIn *uint32) bool {
+	switch {
 	case n < quota:
-		c.fullIn = 0
+		*fullIn = 0
 		return false
 	case n >= burst*quota:
 		return true
-	case c.fullIn == 0:
-		c.fullIn = c.loop.turn
+	case *fullIn == 0:
+		*fullIn = l.turn
 		return false
 	default:
-		return c.fullIn != c.loop.turn
+		return *fullIn != l.turn
 	}
 }
 

@@ -189,9 +189,10 @@ func (c *Conn) nextOut() {
 // bytes are with the kernel, or when that has let go of them (see SetZeroCopy). The queue is bounded by Config.WriteQueue:
 // ErrWriteQueueFull.
 func (c *Conn) Send(l buffers.Lease) error {
+	p := l.Bytes() // here, as debug mode panics when l was released: c must not stay locked
 	s, on := c.loop.w.Enter()
 	c.mu.Lock()
-	start, err := c.enqueue(l)
+	start, err := c.enqueue(l, p)
 	switch {
 	case !start || !on:
 	case c.loop.batches:
@@ -224,14 +225,14 @@ func (c *Conn) sendAtOnce() {
 	}
 }
 
-// enqueue takes l over. It reports whether a send is to be started. mu is held.
-func (c *Conn) enqueue(l buffers.Lease) (start bool, err error) {
-	if err = c.sendable(l.Len()); err != nil || l.Len() == 0 {
+// enqueue takes l over, whose bytes are p. It reports whether a send is to be started. mu is held.
+func (c *Conn) enqueue(l buffers.Lease, p []byte) (start bool, err error) {
+	if err = c.sendable(len(p)); err != nil || len(p) == 0 {
 		l.Release()
 		return false, err
 	}
 	o := c.needOut()
-	o.queued += l.Len()
+	o.queued += len(p)
 	if !c.long {
 		c.swells()
 	}
@@ -239,7 +240,7 @@ func (c *Conn) enqueue(l buffers.Lease) (start bool, err error) {
 		o.queue.push(l)
 		return false, nil
 	}
-	o.lease, o.bytes = l, l.Bytes()
+	o.lease, o.bytes = l, p
 	return true, nil
 }
 

@@ -94,8 +94,13 @@ func start(c Config, make func(int) (op.Backend, error), info Info) (*Engine, er
 		},
 		OnPanic: func(p *executor.PanicError) { e.log(fmt.Sprintf("%v\n%s", p, p.Stack)) },
 		OnDriverError: func(w *executor.Worker, err error) {
+			l := w.Driver().(*loop)
+			if l.ended.Load() { // most often leases that somebody holds: nothing broke, and no connection is left
+				e.log(fmt.Sprintf("a worker has ended: %v", err))
+				return
+			}
 			e.log(fmt.Sprintf("a worker's backend broke, its connections end: %v", err))
-			w.Driver().(*loop).broke(err)
+			l.broke(err)
 		},
 	})
 	if err != nil {

@@ -25,6 +25,7 @@ type loop struct {
 	starved    atomic.Uint64
 	zeroCopied [2]atomic.Uint64 // sends without a copy, and those that the kernel copied all the same
 	broken     atomic.Bool
+	ended      atomic.Bool  // its backend is being closed
 	load       atomic.Int64 // connections, those on their way here included
 	mu         sync.Mutex   // guards conns, packets and local
 	conns      *Conn
@@ -46,7 +47,10 @@ func (l *loop) Wake() { l.backend.Wake() }
 func (l *loop) InFlight() int { return l.backend.InFlight() }
 
 // Close closes the backend; the executor calls it last.
-func (l *loop) Close() error { return l.backend.Close() }
+func (l *loop) Close() error {
+	l.ended.Store(true)
+	return l.backend.Close()
+}
 
 func (l *loop) add(c *Conn) {
 	l.load.Add(1)

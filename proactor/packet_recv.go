@@ -109,18 +109,7 @@ func (c *PacketConn) arrived(l buffers.Lease) {
 
 // behind is Conn.behind for packets.
 func (c *PacketConn) behind() bool {
-	switch n, quota := c.inbox.len(), packetQuota*c.loop.engine.quota; {
-	case n < quota:
-		c.fullIn = 0
-		return false
-	case n >= burst*quota:
-		return true
-	case c.fullIn == 0:
-		c.fullIn = c.loop.turn
-		return false
-	default:
-		return c.fullIn != c.loop.turn
-	}
+	return c.loop.behind(c.inbox.len(), packetQuota*c.loop.engine.quota, &c.fullIn)
 }
 
 // taken is called after the inbox got shorter. It reports whether receiving is to be resumed by a kick.

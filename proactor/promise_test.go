@@ -415,3 +415,21 @@ func TestConfigIsChecked(t *testing.T) {
 		require.ErrorContains(t, err, name)
 	}
 }
+
+// A slip in what only rings need is refused as well: it is no reason to take epoll, and the kernel must not cut it in silence.
+func TestRingSizesAreChecked(t *testing.T) {
+	for _, b := range []Backend{Auto, IOUring, Epoll} {
+		for name, c := range map[string]Config{
+			"RingEntries":   {RingEntries: 32769},
+			"RingCQEntries": {RingEntries: 64, RingCQEntries: 63},
+		} {
+			c.Backend = b
+			_, err := New(c)
+			require.ErrorContains(t, err, "Config."+name, b)
+		}
+		_, err := New(Config{Backend: b, RingCQEntries: 255})
+		require.ErrorContains(t, err, "RingCQEntries is 255", b)
+		_, err = New(Config{Backend: b, RingCQEntries: 65537})
+		require.ErrorContains(t, err, "RingCQEntries is 65537", b)
+	}
+}

@@ -119,3 +119,41 @@ func TestSendReleases(t *testing.T) {
 		require.NoError(t, pool.Close(), "leases are out")
 	})
 }
+
+// Debug mode panics when a released lease is sent. That must come before anything is locked: the connection, and with it its
+// worker, would hang instead of telling.
+func TestSendOfAReleasedLease(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		was := buffers.SetDebug(true)
+		defer buffers.SetDebug(was)
+		logged := make(chan string, 1)
+		cfg.Workers, cfg.Log = 1, func(s string) { logged <- s }
+		e := newEngine(t, cfg)
+		c, peer := pair(t, e)
+		l := buffers.Wrap([]byte("gone"))
+		l.Release()
+		require.Panics(t, func() { _ = c.Send(l) })
+		require.Panics(t, func() { _ = c.WriteLease(l) })
+		require.Panics(t, func() { _ = c.WriteLeases(l) })
+		require.Panics(t, func() { Broadcast(l, []*Conn{c}, nil) })
+		require.NoError(t, c.Send(buffers.Wrap([]byte("well"))))
+		require.NoError(t, c.Close())
+		got, err := io.ReadAll(peer)
+		require.NoError(t, err)
+		require.Equal(t, "well", string(got))
+
+		d, peer := pair(t, e)
+		ended := make(chan error, 1)
+		e.Handle(d, &Handler{
+			OnData: func(c *Conn, l buffers.Lease) {
+				l.Release()
+				_ = c.Send(l)
+			},
+			OnClose: func(_ *Conn, err error) { ended <- err },
+		})
+		_, err = peer.Write([]byte("x"))
+		require.NoError(t, err)
+		require.Contains(t, within(t, logged), "used after its release")
+		require.Equal(t, ErrClosed, within(t, ended))
+	})
+}

@@ -48,3 +48,27 @@ func TestShutdownThatGaveUpEndsLater(t *testing.T) {
 		require.NoError(t, e.Shutdown(t.Context()))
 	})
 }
+
+// Leases that are held at the end are told as that: no backend broke and no connection ends because of it.
+func TestShutdownTellsOfHeldLeases(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		logged := make(chan string, 1)
+		cfg.Workers, cfg.Log = 1, func(s string) { logged <- s }
+		e, err := New(cfg)
+		require.NoError(t, err)
+		c, peer := pair(t, e)
+		_, err = peer.Write([]byte("x"))
+		require.NoError(t, err)
+		l, err := c.ReadLease()
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.NoError(t, e.Shutdown(ctx))
+		said := within(t, logged)
+		require.Contains(t, said, "1 leases held")
+		require.NotContains(t, said, "broke")
+		require.Equal(t, "x", string(l.Bytes()), "the memory stays under a lease")
+		l.Release()
+	})
+}

@@ -2,6 +2,7 @@ package routine
 
 import (
 	"context"
+	"math"
 	"runtime/debug"
 	"time"
 
@@ -63,12 +64,17 @@ func (a *Alarm) Worker() *executor.Worker { return a.w }
 // OnTimer is called by the worker.
 func (a *Alarm) OnTimer(*executor.Worker, *executor.Timer) { a.ring() }
 
+// Later is d after now, for a timer of a worker; a d that leads beyond all times must not wrap around to one that has passed.
+func Later(now int64, d time.Duration) int64 {
+	return now + min(int64(d), math.MaxInt64-1-now)
+}
+
 // Set makes a ring once, after d, instead of when it was set to ring before. Calls must not overlap with each other.
 func (a *Alarm) Set(d time.Duration) {
 	switch {
 	case a.w != nil:
 		// Not Worker.Now, which is as old as the turn: a would ring early after a long computation.
-		a.own.Set(a.w.Executor().Clock().Now() + int64(max(d, 0)))
+		a.own.Set(Later(a.w.Executor().Clock().Now(), max(d, 0)))
 	case a.std == nil:
 		a.std = time.AfterFunc(d, a.ring)
 	default:

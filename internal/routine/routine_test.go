@@ -2,6 +2,7 @@ package routine
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -49,5 +50,22 @@ func TestAlarmCountsFromTheCall(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Error("it never rang")
 	}
+	require.NoError(t, e.Shutdown(context.Background()))
+}
+
+// An Alarm for a time beyond the clock's end never rings.
+func TestAlarmDoesNotWrapAround(t *testing.T) {
+	e, err := executor.New(executor.Config{Workers: 1})
+	require.NoError(t, err)
+	w := e.Workers()[0]
+	stopped := make(chan bool, 1)
+	require.NoError(t, w.Go(func() {
+		var a Alarm
+		a.Init(func() {})
+		a.Set(math.MaxInt64)
+		executor.Sleep(time.Millisecond)
+		stopped <- a.Stop()
+	}))
+	require.True(t, <-stopped)
 	require.NoError(t, e.Shutdown(context.Background()))
 }

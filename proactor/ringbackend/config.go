@@ -17,8 +17,8 @@ type Config struct {
 	// Entries is the length of the submission queue, 1 to 32768, default 256. A longer turn enters the kernel more
 	// than once.
 	Entries uint32
-	// CQEntries is the length of the completion queue, at least Entries, default 16 × Entries: one submission of a
-	// multishot brings many completions. What does not fit is kept back by the kernel and costs an extra turn.
+	// CQEntries is the length of the completion queue, Entries to 65536, default 16 × Entries within that: one submission
+	// of a multishot brings many completions. What does not fit is kept back by the kernel and costs an extra turn.
 	CQEntries uint32
 	// Buffers sizes the memory that receives fill.
 	Buffers buffers.GroupConfig
@@ -40,6 +40,7 @@ type Config struct {
 const (
 	defaultEntries   = 256
 	maxEntries       = 32768
+	maxCQEntries     = 65536
 	defaultFiles     = 32
 	maxFiles         = 1024
 	minIdleAfter     = 100 * time.Microsecond
@@ -52,7 +53,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Entries = defaultEntries
 	}
 	if c.CQEntries == 0 {
-		c.CQEntries = 16 * c.Entries
+		c.CQEntries = min(16*c.Entries, maxCQEntries) // an Entries that overflows is refused below
 	}
 	if c.FileThreads == 0 {
 		c.FileThreads = defaultFiles
@@ -63,8 +64,8 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.Entries > maxEntries:
 		return c, fmt.Errorf("ringbackend: Entries is %d, at most %d", c.Entries, maxEntries)
-	case c.CQEntries < c.Entries:
-		return c, fmt.Errorf("ringbackend: CQEntries is %d, less than Entries %d", c.CQEntries, c.Entries)
+	case c.CQEntries < c.Entries || c.CQEntries > maxCQEntries: // the kernel would cut it
+		return c, fmt.Errorf("ringbackend: CQEntries is %d, must be Entries (%d) to %d, or 0", c.CQEntries, c.Entries, maxCQEntries)
 	case c.FileThreads < 1 || c.FileThreads > maxFiles:
 		return c, fmt.Errorf("ringbackend: FileThreads is %d, must be 1 to %d, or 0 for %d", c.FileThreads, maxFiles, defaultFiles)
 	case c.Restrict >= restrictCount:
