@@ -551,3 +551,20 @@ func TestGoexitInDefer(t *testing.T) {
 		require.ErrorIs(t, s.Wait(), ErrGoexit)
 	}
 }
+
+// A panic of a child is an error also when the scope was cancelled before, whatever its value.
+func TestScopePanicAfterCancel(t *testing.T) {
+	onEach(t, func(t *testing.T, c ScopeConfig) {
+		s := newScope(t, context.Background(), c)
+		started := make(chan struct{})
+		require.NoError(t, s.GoAs(Child{Goroutine: true}, func(ctx context.Context) error {
+			close(started)
+			<-ctx.Done()
+			panic(ctx.Err())
+		}))
+		<-started
+		s.Cancel(nil)
+		var p *PanicError
+		require.ErrorAs(t, s.Wait(), &p)
+	})
+}

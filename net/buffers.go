@@ -39,7 +39,11 @@ func (c *stream) writeBuffers(v *Buffers) (n int64, err error) {
 			return n, err
 		}
 	}
+	all := *v
 	m, err := c.conn.Load().WriteSlices((*[][]byte)(v))
+	if m == 0 && err == nil {
+		*v = all // nothing but empty ones, which the standard library leaves there
+	}
 	return n + m, c.opError("writev", err)
 }
 

@@ -39,7 +39,35 @@ func (c *TCPConn) ReadFrom(r io.Reader) (int64, error) {
 		}
 	}
 	n, err := io.Copy(withoutReadFrom{hideReadFrom{c}}, r)
+	if spliced(r) {
+		err = asSpliced(err)
+	}
 	return n, c.opError("readfrom", err)
+}
+
+// spliced reports whether the standard library would splice from r.
+func spliced(r io.Reader) bool {
+	if l, ok := r.(*io.LimitedReader); ok {
+		r = l.R
+	}
+	switch v := r.(type) {
+	case *TCPConn, withoutWriteTo:
+		return true
+	case *UnixConn:
+		return v.ok() && v.network == "unix"
+	}
+	return false
+}
+
+// asSpliced is err as it is where the standard library splices: without the operation of either end.
+func asSpliced(err error) error {
+	for {
+		e, ok := err.(*OpError)
+		if !ok {
+			return named("splice", err)
+		}
+		err = e.Err
+	}
 }
 
 // standardReader shows the standard library its own connection where r is one of ours in runtime mode, so that it can
@@ -59,6 +87,10 @@ func standardReader(r io.Reader) (io.Reader, func()) {
 		if v.ok() && v.pin() {
 			return v.rt.std, v.unpin
 		}
+	case *UnixConn:
+		if v.ok() && v.network == "unix" && v.pin() {
+			return v.rt.std, v.unpin
+		}
 	case withoutWriteTo:
 		if v.c.pin() {
 			return v.c.rt.std, v.c.unpin
@@ -74,16 +106,39 @@ func (c *TCPConn) WriteTo(w io.Writer) (n int64, err error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
 	}
-	if u, ok := w.(*stdnet.UnixConn); ok && !onCoroutine() && c.pin() {
+	if u, unpin := standardUnix(w); u != nil && !onCoroutine() && c.pin() {
+		defer unpin()
 		defer c.unpin()
 		return c.rt.stdTCP().WriteTo(u)
+	} else if unpin != nil {
+		unpin()
 	}
 	if c.conn.Load() != nil {
 		n, err = c.writeLeases(w)
+		if to, ok := w.(*TCPConn); ok && to.ok() {
+			err = to.opError("readfrom", asSpliced(err))
+		}
 	} else {
 		n, err = io.Copy(w, withoutWriteTo{hideWriteTo{c}})
 	}
+	if to, ok := w.(*UnixConn); ok && to.ok() && to.network == "unix" {
+		err = asSpliced(err)
+	}
 	return n, c.opError("writeto", err)
+}
+
+// standardUnix is standardReader for what the standard library splices to besides TCP. The function is nil where there is no
+// socket.
+func standardUnix(w io.Writer) (*stdnet.UnixConn, func()) {
+	switch u := w.(type) {
+	case *stdnet.UnixConn:
+		return u, func() {}
+	case *UnixConn:
+		if u.ok() && u.network == "unix" && u.pin() {
+			return u.rt.stdUnix(), u.unpin
+		}
+	}
+	return nil, nil
 }
 
 func (c *TCPConn) writeLeases(w io.Writer) (int64, error) {

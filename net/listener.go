@@ -240,7 +240,9 @@ func (l *UnixListener) acceptUnix(ctx context.Context) (*UnixConn, error) {
 // SetUnlinkOnClose sets whether Close removes the socket's file. It does so from the beginning where Listen made the
 // file, and not where the listener came from FileListener.
 func (l *UnixListener) SetUnlinkOnClose(unlink bool) {
-	l.std.(*stdnet.UnixListener).SetUnlinkOnClose(unlink)
+	if l.ok() {
+		l.std.(*stdnet.UnixListener).SetUnlinkOnClose(unlink)
+	}
 }
 
 var (

@@ -92,7 +92,11 @@ func (c *stream) File() (f *os.File, err error) {
 			if err != nil {
 				return os.NewSyscallError("fcntl", err)
 			}
-			f = os.NewFile(uintptr(dup), c.network+":"+c.LocalAddr().String()+"->"+c.RemoteAddr().String())
+			name := c.network + ":" + c.LocalAddr().String() + "->"
+			if a := c.RemoteAddr(); a != nil {
+				name += a.String()
+			}
+			f = os.NewFile(uintptr(dup), name)
 			return nil
 		}),
 		func(err error) error { return c.opError("file", err) })

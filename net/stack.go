@@ -70,19 +70,34 @@ func (s *Stack) quicker() bool {
 // onCoroutine reports whether the caller is a coroutine of any engine.
 func onCoroutine() bool { return executor.Current() != nil }
 
-// await runs f, which may block. A coroutine is suspended meanwhile, and f runs on a goroutine of its own.
+// await runs f, which may block. A coroutine is suspended meanwhile, and f runs on a goroutine of its own; a panic or
+// runtime.Goexit of it (of a Dialer.Control, say) is the coroutine's, as it is the caller's in the standard library.
 func await(f func()) {
 	if !onCoroutine() {
 		f()
 		return
 	}
 	var w executor.Waiter
+	var panicked any
+	returned := false
 	w.Prepare()
 	go func() {
 		defer w.Wake()
+		defer func() {
+			if !returned {
+				panicked = recover() // nil: runtime.Goexit
+			}
+		}()
 		f()
+		returned = true
 	}()
 	w.Wait()
+	switch {
+	case panicked != nil:
+		panic(panicked)
+	case !returned:
+		runtime.Goexit()
+	}
 }
 
 // Dial is Dialer.Dial with a zero Dialer.

@@ -162,8 +162,11 @@ func (c *UDPConn) askFamily() uint32 {
 		}
 		return err
 	})
-	if err == nil {
+	switch a, _ := c.std.LocalAddr().(*UDPAddr); {
+	case err == nil:
 		c.inet6.Store(v)
+	case a != nil && len(a.IP) == IPv6len: // closed: its address is of its family
+		v = 2
 	}
 	return v
 }
@@ -177,6 +180,11 @@ func (c *UDPConn) opError(op string, to Addr, err error) error {
 		to = c.std.RemoteAddr()
 	}
 	return &OpError{Op: op, Net: c.network, Source: c.std.LocalAddr(), Addr: to, Err: err}
+}
+
+// writeError is the error of a write that was given the address to, which the standard library names and no other.
+func (c *UDPConn) writeError(to Addr, err error) error {
+	return &OpError{Op: "write", Net: c.network, Source: c.std.LocalAddr(), Addr: to, Err: err}
 }
 
 // ownError is the error of an operation that concerns the socket alone.

@@ -3,6 +3,7 @@
 package net
 
 import (
+	"errors"
 	stdnet "net"
 	"net/netip"
 	"os"
@@ -229,9 +230,18 @@ func (c *UDPConn) ReadMsgUDPAddrPort(b, oob []byte) (n, oobn, flags int, addr ne
 		if c.isInet6() {
 			addr = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 		}
-		return 0, 0, 0, addr, err
+		return nOfFailed(err), 0, 0, addr, err
 	}
 	return r.N, r.Control, r.Flags, withZone(r.From, r.Zone), nil
+}
+
+// nOfFailed is the number of bytes that the standard library returns with an error of recvmsg(2): the system call's own.
+func nOfFailed(err error) int {
+	var e *os.SyscallError
+	if errors.As(err, &e) {
+		return -1
+	}
+	return 0
 }
 
 // withZone gives ap the name of its zone.

@@ -111,7 +111,8 @@ func (c *UDPConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error)
 				if err == errName {
 					return c.std.WriteToUDPAddrPort(b, addr)
 				}
-				err = c.opError("write", UDPAddrFromAddrPort(addr), err)
+				_, named := c.std.WriteToUDPAddrPort(nil, addr)
+				err = c.writeError(addrIn(named), err)
 			}
 			return n, err
 		}
@@ -143,7 +144,7 @@ func (c *UDPConn) WriteMsgUDP(b, oob []byte, addr *UDPAddr) (n, oobn int, err er
 				if err == errName {
 					return c.std.WriteMsgUDP(b, oob, addr)
 				}
-				return 0, 0, c.opError("write", addrOrNil(addr), err)
+				return 0, 0, c.writeError(addrOrNil(addr), err)
 			}
 			return n, len(oob), nil
 		}
@@ -177,11 +178,8 @@ func (c *UDPConn) WriteMsgUDPAddrPort(b, oob []byte, addr netip.AddrPort) (n, oo
 				if err == errName {
 					return c.std.WriteMsgUDPAddrPort(b, oob, addr)
 				}
-				var to Addr
-				if addr.IsValid() {
-					to = UDPAddrFromAddrPort(addr)
-				}
-				return 0, 0, c.opError("write", to, err)
+				_, _, named := c.std.WriteMsgUDPAddrPort(nil, nil, addr)
+				return 0, 0, c.writeError(addrIn(named), err)
 			}
 			return n, len(oob), nil
 		}
@@ -206,6 +204,15 @@ func written(n, oobn int, err error) (int, int, error) {
 		return n, 0, err
 	}
 	return n, oobn, nil
+}
+
+// addrIn is the address that the standard library names in an error, of a type of its own for an AddrPort.
+func addrIn(err error) Addr {
+	var e *OpError
+	if errors.As(err, &e) {
+		return e.Addr
+	}
+	return nil
 }
 
 func addrOrNil(a *UDPAddr) Addr {

@@ -81,7 +81,7 @@ func (c *UnixConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *UnixAdd
 		err = named("recvmsg", err)
 	case failed != nil:
 		err = os.NewSyscallError("recvmsg", failed)
-		n, oobn = 0, 0
+		n, oobn = -1, 0 // as the standard library
 	case n == 0 && c.network != "unixgram":
 		err = io.EOF
 	default:

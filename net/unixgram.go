@@ -88,11 +88,37 @@ func (c *UnixConn) WriteToUnix(b []byte, addr *UnixAddr) (int, error) {
 			return c.writeToGram(b, addr)
 		}
 	}
-	var peer Addr
-	if addr != nil {
-		peer = addr
+	return c.writeToStream(b, addr)
+}
+
+var errMissingAddress = errors.New("missing address")
+
+// writeToStream is WriteToUnix of a stream on the engine. The standard library refuses it of a connection that was dialled; of
+// one that was accepted it leaves that to the kernel.
+func (c *UnixConn) writeToStream(b []byte, addr *UnixAddr) (int, error) {
+	if c.rt != nil {
+		if n, err := c.rt.stdUnix().WriteToUnix(b, addr); !errors.Is(err, ErrClosed) {
+			return n, err
+		}
 	}
-	return 0, c.messageError("write", peer, ErrWriteToConnected)
+	switch {
+	case addr == nil:
+		return 0, c.messageError("write", nil, errMissingAddress)
+	case addr.Net != c.network:
+		return 0, c.messageError("write", addr, syscall.EAFNOSUPPORT)
+	}
+	var failed error
+	err := c.conn.Load().WriteWith(func(fd int) bool {
+		failed = unix.Sendto(fd, b, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, &unix.SockaddrUnix{Name: addr.Name})
+		return failed != unix.EAGAIN && failed != unix.EINTR
+	})
+	if err == nil {
+		err = os.NewSyscallError("sendto", failed)
+	}
+	if err = named("sendto", err); err != nil {
+		return 0, c.messageError("write", addr, err)
+	}
+	return len(b), nil
 }
 
 // Datagrams on the engine do not go by way of proactor.Conn's writing, which is for streams: an error there is the end of the

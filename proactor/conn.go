@@ -154,9 +154,8 @@ func (c *Conn) use(f func(fd int) error, exposes bool) error {
 	c.uses++
 	c.exposed = c.exposed || exposes
 	c.mu.Unlock()
-	err := f(int(c.fd))
-	c.release()
-	return err
+	defer c.release() // also where f panics: a Close would wait for good
+	return f(int(c.fd))
 }
 
 // release ends a use of fd.

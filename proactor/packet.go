@@ -155,12 +155,13 @@ func (c *PacketConn) Control(f func(fd int) error) error {
 	}
 	c.uses++
 	c.mu.Unlock()
-	err := f(int(c.fd))
-	c.mu.Lock()
-	c.uses--
-	c.finish()
-	c.mu.Unlock()
-	return err
+	defer func() { // also where f panics: the descriptor would never be closed
+		c.mu.Lock()
+		c.uses--
+		c.finish()
+		c.mu.Unlock()
+	}()
+	return f(int(c.fd))
 }
 
 // kick has reconcile run; it reports false when there is nobody left to do it.
