@@ -270,7 +270,7 @@ func (a *actor[M]) discard() {
 	}
 }
 
-// Context is what a behavior knows of its actor. It may be used on the actor only, except for Self and Done.
+// Context is what a behavior knows of its actor. It may be used on the actor only, except for Self, Context and System.
 type Context[M any] struct{ a *actor[M] }
 
 func (c *Context[M]) parentCell() *cell { return &c.a.cell }

@@ -342,3 +342,15 @@ func TestBroadcastAllocs(t *testing.T) {
 		})
 	})
 }
+
+// Nothing waits for a receiver that is closed.
+func TestClosedReceiverHasNothing(t *testing.T) {
+	b := NewBroadcast[int](BroadcastConfig{})
+	r := b.Subscribe()
+	b.Send(1)
+	require.Equal(t, 1, r.Len())
+	r.Close()
+	require.Zero(t, r.Len())
+	_, ok := r.Recv()
+	require.False(t, ok)
+}

@@ -402,3 +402,18 @@ func TestBridges(t *testing.T) {
 		require.ErrorIs(w, err, executor.ErrScopeEnded)
 	})
 }
+
+// A line may have as many bytes as the limit says, whichever way it ends.
+func TestLinesLimit(t *testing.T) {
+	for in, want := range map[string]string{"123\r\n": "123", "123\n": "123", "12\r\r\n": "12\r", "123\r": "123"} {
+		frame, err := Lines(3).ReadFrame(bufio.NewReader(strings.NewReader(in)))
+		require.NoError(t, err, "%q", in)
+		require.Equal(t, want, string(frame))
+	}
+	for _, in := range []string{"1234\n", "123\r\r\n", "123\r4\n", "1234"} {
+		_, err := Lines(3).ReadFrame(bufio.NewReader(strings.NewReader(in)))
+		require.ErrorIs(t, err, ErrFrameTooLong, "%q", in)
+	}
+	_, err := Delimited('\n', 3).ReadFrame(bufio.NewReader(strings.NewReader("123\r\n")))
+	require.ErrorIs(t, err, ErrFrameTooLong)
+}

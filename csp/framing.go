@@ -31,11 +31,13 @@ func LengthPrefixed(limit int) Framing { return lengthPrefixed(positive(limit)) 
 
 // Delimited is the framing of bytes, at most limit, and then the byte delimiter, which frames do not contain. The last
 // frame of a stream needs no delimiter. It panics when limit is not positive.
-func Delimited(delimiter byte, limit int) Framing { return delimited{delimiter, positive(limit)} }
+func Delimited(delimiter byte, limit int) Framing {
+	return delimited{delimiter, positive(limit), false}
+}
 
 // Lines is the framing of lines of at most limit bytes that end with a newline. A carriage return before it is dropped
 // when reading. It panics when limit is not positive.
-func Lines(limit int) Framing { return lines{delimited{'\n', positive(limit)}} }
+func Lines(limit int) Framing { return lines{delimited{'\n', positive(limit), true}} }
 
 func positive(limit int) int {
 	if limit <= 0 {
@@ -86,6 +88,7 @@ func within(err error) error {
 type delimited struct {
 	delimiter byte
 	limit     int
+	lines     bool // a carriage return at the end does not count
 }
 
 func (d delimited) ReadFrame(r *bufio.Reader) ([]byte, error) {
@@ -96,10 +99,10 @@ func (d delimited) ReadFrame(r *bufio.Reader) ([]byte, error) {
 		if ended {
 			part = part[:len(part)-1]
 		}
-		if len(frame)+len(part) > d.limit {
+		frame = append(frame, part...)
+		if over := len(frame) - d.limit; over > 1 || over == 1 && !(d.lines && frame[d.limit] == '\r') {
 			return nil, fmt.Errorf("%w: more than %d bytes", ErrFrameTooLong, d.limit)
 		}
-		frame = append(frame, part...)
 		switch {
 		case ended && frame == nil:
 			return []byte{}, nil

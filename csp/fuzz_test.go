@@ -27,9 +27,11 @@ func FuzzFraming(f *testing.F) {
 		case 0:
 			framing = Lines(limit)
 			model = func(b []byte, limit int) ([][]byte, error) {
-				all, err := splitModel(b, '\n', limit)
+				all, err := splitModel(b, '\n', limit+1) // room for the carriage return
 				for i := range all {
-					all[i] = bytes.TrimSuffix(all[i], []byte{'\r'})
+					if all[i] = bytes.TrimSuffix(all[i], []byte{'\r'}); len(all[i]) > limit {
+						return append([][]byte(nil), all[:i]...), ErrFrameTooLong
+					}
 				}
 				return all, err
 			}

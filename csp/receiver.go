@@ -66,6 +66,9 @@ func (r *Receiver[T]) Missed() uint64 {
 func (r *Receiver[T]) Len() int {
 	r.b.mu.Lock()
 	defer r.b.mu.Unlock()
+	if r.gone {
+		return 0
+	}
 	return int(min(r.b.next-r.cursor, uint64(len(r.b.ring))))
 }
 

@@ -148,7 +148,7 @@ func RunScope(ctx context.Context, c ScopeConfig, body func(*Scope) error) (err 
 func (s *Scope) Context() context.Context { return s.ctx }
 
 // Cancel ends the context of the children, with cause, and lets Wait close what the scope owns after the time of grace.
-// Wait returns cause unless a child had failed before; nil stands for a cancellation that is no error (a server that is
+// Wait returns cause unless a child fails by an error of its own; nil stands for a cancellation that is no error (a server that is
 // told to stop). Only the first Cancel counts.
 func (s *Scope) Cancel(cause error) { s.cancel(cause) }
 
@@ -317,8 +317,10 @@ func (s *Scope) leave(err error) {
 func (s *Scope) fail(err error) {
 	s.mu.Lock()
 	// What a child returns because the scope was cancelled says nothing that the scope does not know.
-	echo := s.ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, ErrScopeEnded) ||
-		errors.Is(err, context.Cause(s.ctx)))
+	// A panic is never that, whatever its value.
+	var panicked *PanicError
+	echo := s.ctx.Err() != nil && !errors.As(err, &panicked) && (errors.Is(err, context.Canceled) ||
+		errors.Is(err, ErrScopeEnded) || errors.Is(err, context.Cause(s.ctx)))
 	if !echo && (s.config.KeepGoing || len(s.failed) == 0) {
 		s.failed = append(s.failed, err)
 	}

@@ -222,22 +222,16 @@ func TestScopeGrace(t *testing.T) {
 		s := newScope(t, context.Background(), c)
 		r, w := io.Pipe()
 		require.NoError(t, s.Own(r))
-		var polite atomic.Bool
+		var closed time.Time
 		require.NoError(t, s.Go(func(context.Context) error {
 			_, err := w.Write([]byte("nobody reads this"))
-			if !polite.Load() {
-				t.Error("closed before the grace was used")
-			}
+			closed = time.Now()
 			return err
 		}))
-		require.NoError(t, s.GoAs(Child{Goroutine: true}, func(ctx context.Context) error {
-			<-ctx.Done()
-			time.Sleep(time.Millisecond)
-			polite.Store(true)
-			return nil
-		}))
+		cancelled := time.Now()
 		s.Cancel(nil)
 		require.ErrorIs(t, s.Wait(), io.ErrClosedPipe)
+		require.GreaterOrEqual(t, closed.Sub(cancelled), c.Grace, "closed before the grace was used")
 	})
 }
 
@@ -550,4 +544,21 @@ func TestGoexitInDefer(t *testing.T) {
 		require.ErrorIs(t, other, ErrGoexit)
 		require.ErrorIs(t, s.Wait(), ErrGoexit)
 	}
+}
+
+// A panic of a child is an error also when the scope was cancelled before, whatever its value.
+func TestScopePanicAfterCancel(t *testing.T) {
+	onEach(t, func(t *testing.T, c ScopeConfig) {
+		s := newScope(t, context.Background(), c)
+		started := make(chan struct{})
+		require.NoError(t, s.GoAs(Child{Goroutine: true}, func(ctx context.Context) error {
+			close(started)
+			<-ctx.Done()
+			panic(ctx.Err())
+		}))
+		<-started
+		s.Cancel(nil)
+		var p *PanicError
+		require.ErrorAs(t, s.Wait(), &p)
+	})
 }

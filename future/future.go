@@ -137,7 +137,9 @@ func (f *Future[T]) finish(value T, err error) (first, last *link, ok bool) {
 	if f.settled.Load() {
 		return nil, nil, false
 	}
-	f.value, f.err = value, err
+	if f.err = err; err == nil { // see Result
+		f.value = value
+	}
 	f.settled.Store(true)
 	first, last = f.first, f.last
 	f.first, f.last, f.up = nil, nil, nil

@@ -533,3 +533,20 @@ func TestZipLeavesNothingBehind(t *testing.T) {
 	defer f.mu.Unlock()
 	require.Nil(t, f.first)
 }
+
+// A function that returns a value with its error has failed: see Result.
+func TestErrorsHaveNoValue(t *testing.T) {
+	both := func() (int, error) { return 1, errBoom }
+	var p Promise[int]
+	for name, f := range map[string]*Future[int]{
+		"Go":      Go(t.Context(), func(context.Context) (int, error) { return both() }),
+		"Then":    Then(p.Future(), func(int) (int, error) { return both() }),
+		"Recover": failing(p.Future()).Recover(func(error) (int, error) { return both() }),
+		"Zip":     Zip(p.Future(), p.Future(), func(int, int) (int, error) { return both() }),
+	} {
+		p.Resolve(0)
+		rs, err := AllSettled(f).Await(worldtest.Within(t))
+		require.NoError(t, err)
+		require.Equal(t, []Result[int]{{0, errBoom}}, rs, name)
+	}
+}

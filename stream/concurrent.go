@@ -61,24 +61,29 @@ func Zip[A, B, T any](a Stream[A], b Stream[B], f func(A, B) T) Stream[T] {
 // error, nil if it was stopped before. s runs only while next waits for it. stop must be called; both from one goroutine
 // or coroutine at a time. Unlike iter.Pull it may be used on coroutines with streams that wait.
 func (s Stream[T]) Pull(ctx context.Context) (next func() (T, bool), stop func() error) {
+	return s.pullOn(routine.Go, ctx)
+}
+
+// pullOn is Pull with s run by another way of starting.
+func (s Stream[T]) pullOn(start func(func()) error, ctx context.Context) (next func() (T, bool), stop func() error) {
 	p := newPipe[T](ctx, 1)
 	g := newGate(0)
-	started, over := false, false
+	started, over, stopped := false, false, false
 	next = func() (v T, ok bool) {
 		if over {
 			return v, false
 		}
 		if !started {
 			started = true
-			p.start(func(ctx context.Context, put func(T) bool) error {
+			p.startOn(start, func(under context.Context, put func(T) bool) error {
 				g.acquire()
-				return s(ctx, func(v T) bool {
+				return ended(ctx, s(under, func(v T) bool {
 					if !put(v) {
 						return false
 					}
 					g.acquire() // until the next one is wanted
-					return ctx.Err() == nil
-				})
+					return under.Err() == nil
+				}))
 			})
 		}
 		g.release()
@@ -87,12 +92,12 @@ func (s Stream[T]) Pull(ctx context.Context) (next func() (T, bool), stop func()
 		return v, !over
 	}
 	stop = func() error {
-		finished := over
+		stopped = stopped || !over
 		over = true
 		p.cancel(errStopped) // first, so that s does not make a value that nobody wants
 		g.open()
 		err := p.shut(true)
-		if !finished {
+		if stopped {
 			return nil
 		}
 		return err
@@ -101,7 +106,8 @@ func (s Stream[T]) Pull(ctx context.Context) (next func() (T, bool), stop func()
 }
 
 // MapConcurrent is Try with up to n calls of f at the same time, each where the stream runs: on coroutines of the
-// worker, or on goroutines. The results keep the order of the values. The first error ends the others and the whole.
+// worker, or on goroutines. The results keep the order of the values. The first error ends the others and the whole; of the values before it those come whose
+// calls succeed nevertheless.
 func MapConcurrent[T, U any](s Stream[T], n int, f func(context.Context, T) (U, error)) Stream[U] {
 	return mapConcurrent(s, n, true, f)
 }
@@ -115,6 +121,7 @@ func mapConcurrent[T, U any](s Stream[T], n int, ordered bool, f func(context.Co
 	if n < 1 {
 		panic(fmt.Sprintf("stream: MapConcurrent with n = %d; at least 1", n))
 	}
+	drop := dropper[T]()
 	return func(ctx context.Context, yield func(U) bool) error {
 		p := newPipe[U](ctx, n)
 		slots := newGate(n)
@@ -124,11 +131,12 @@ func mapConcurrent[T, U any](s Stream[T], n int, ordered bool, f func(context.Co
 				slots.acquire()
 				if ctx.Err() != nil {
 					slots.release()
+					drop.drop(v)
 					return false
 				}
 				mine, last := (*turn)(nil), before
 				if ordered {
-					mine = new(turn)
+					mine = &turn{broken: true}
 					before = mine
 				}
 				started := p.start(func(ctx context.Context, put func(U) bool) error {
@@ -139,19 +147,22 @@ func mapConcurrent[T, U any](s Stream[T], n int, ordered bool, f func(context.Co
 						u, err = f(ctx, v)
 						return err
 					}, p.fail)
-					last.wait()
 					if err != nil {
-						p.fail(err) // before the turn ends, so that no later value overtakes the error
+						p.fail(err) // at once: the others may wait for the end of ctx
 						return err
 					}
-					if !ordered || ctx.Err() == nil {
-						put(u)
+					if last.wait() { // no value overtakes an error
+						p.drop.drop(u)
+						return nil
 					}
+					put(u)
+					mine.mend()
 					return nil
 				})
 				if !started {
 					mine.end()
 					slots.release()
+					drop.drop(v)
 				}
 				return started
 			})
@@ -160,11 +171,19 @@ func mapConcurrent[T, U any](s Stream[T], n int, ordered bool, f func(context.Co
 	}
 }
 
-// turn is over once; any number of parties wait for that.
+// turn is over once; any number of parties wait for that. It is broken unless its value was delivered, and so were those before.
 type turn struct {
-	mu    sync.Mutex
-	over  bool
-	first *writer // those that wait
+	mu     sync.Mutex
+	over   bool
+	broken bool    // not changed any more once it is over
+	first  *writer // those that wait
+}
+
+// mend is for the turn's owner, before its end.
+func (t *turn) mend() {
+	if t != nil {
+		t.broken = false
+	}
 }
 
 func (t *turn) end() {
@@ -179,20 +198,22 @@ func (t *turn) end() {
 	wakeAll(w)
 }
 
-func (t *turn) wait() {
+// wait waits for the end and reports whether the turn is broken.
+func (t *turn) wait() (broken bool) {
 	if t == nil {
-		return
+		return false
 	}
 	t.mu.Lock()
 	if t.over {
 		t.mu.Unlock()
-		return
+		return t.broken
 	}
 	w := &writer{next: t.first}
 	w.waiter.Prepare()
 	t.first = w
 	t.mu.Unlock()
 	w.waiter.Wait()
+	return t.broken
 }
 
 // gate lets one party through n times, and again after each release.
@@ -256,10 +277,20 @@ func FromChan[T any](c <-chan T) Stream[T] {
 		if executor.Current() == nil {
 			return receive(ctx, yield)
 		}
-		// A goroutine waits for the channel, so that the worker does not.
-		p := newPipe[T](ctx, 1)
-		p.startOn(onGoroutine, receive)
-		return p.deliver(yield)
+		// A goroutine waits for the channel, so that the worker does not, and receives only what is asked for: what it took
+		// ahead would be lost to others when the stream ends.
+		return Stream[T](receive).pulledOn(onGoroutine, ctx, yield)
+	}
+}
+
+// pulledOn is s run by another way of starting, a value at a time.
+func (s Stream[T]) pulledOn(start func(func()) error, ctx context.Context, yield func(T) bool) (err error) {
+	next, stop := s.pullOn(start, ctx)
+	defer func() { err = stop() }()
+	for {
+		if v, ok := next(); !ok || !yield(v) {
+			return nil
+		}
 	}
 }
 

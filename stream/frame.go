@@ -32,6 +32,19 @@ func newCarry(limit int) (c carry) {
 	return carry{max: limit}
 }
 
+// fits tells whether what is carried may go on with part.
+func (c *carry) fits(part []byte, lines bool) bool {
+	over := len(c.b) + len(part) - c.max
+	if over != 1 || !lines {
+		return over <= 0
+	}
+	end := part // of a line, of which a carriage return is not a part
+	if len(part) == 0 {
+		end = c.b
+	}
+	return end[len(end)-1] == '\r'
+}
+
 func (c *carry) tooLong(n int) error {
 	return fmt.Errorf("%w: at least %d bytes, where %d are allowed", ErrFrameTooLong, n, c.max)
 }
@@ -50,7 +63,8 @@ func Delimited(chunks Stream[[]byte], delim byte, limit int) Stream[[]byte] {
 	return cut(chunks, delim, limit, false)
 }
 
-func cut(chunks Stream[[]byte], delim byte, limit int, rest bool) Stream[[]byte] {
+// cut is Delimited; for lines the last frame needs no end, and a carriage return before it does not count.
+func cut(chunks Stream[[]byte], delim byte, limit int, lines bool) Stream[[]byte] {
 	fresh := newCarry(limit)
 	return func(ctx context.Context, yield func([]byte) bool) error {
 		c := fresh
@@ -63,7 +77,7 @@ func cut(chunks Stream[[]byte], delim byte, limit int, rest bool) Stream[[]byte]
 				if i < 0 {
 					end = len(chunk)
 				}
-				if len(c.b)+end > c.max {
+				if !c.fits(chunk[:end], lines) {
 					failed = c.tooLong(len(c.b) + end)
 					return false
 				}
@@ -88,7 +102,7 @@ func cut(chunks Stream[[]byte], delim byte, limit int, rest bool) Stream[[]byte]
 			return failed
 		case err != nil || stopped || len(c.b) == 0:
 			return err
-		case !rest:
+		case !lines:
 			return io.ErrUnexpectedEOF
 		}
 		yield(c.b)

@@ -171,8 +171,17 @@ func (s Stream[T]) Partition(buffer int, in func(T) bool) (yes, no Stream[T]) {
 // Group is the part of a stream that has one key.
 type Group[K comparable, T any] struct {
 	Key K
-	// Values must be run once, concurrently with the other groups and with the stream of groups.
-	Values Stream[T]
+	// Values must be run once, concurrently with the other groups and with the stream of groups, unless the group is released.
+	Values  Stream[T]
+	release func()
+}
+
+// Release discards the group: its values are released, as they come, and hold nothing up. An operator that leaves a group out
+// calls it (see the package comment), so groups may be filtered by their keys.
+func (g Group[K, T]) Release() {
+	if g.release != nil {
+		g.release()
+	}
 }
 
 // GroupConfig bounds a GroupBy. The zero value works.
@@ -183,12 +192,14 @@ type GroupConfig struct {
 	Buffer int
 }
 
+var errReleased = errors.New("stream: the group was released")
+
 // ErrGroups means that a GroupBy has met more keys than GroupConfig.Groups allows.
 var ErrGroups = errors.New("stream: more keys than GroupConfig.Groups")
 
 // GroupBy splits s by key: a group comes when its key is first seen, and its values come by its own stream. The groups
-// must be run concurrently, for example by MapUnordered with as many at a time as there may be keys; a group that is not
-// run stops the source once Buffer values wait for it. The stream of groups ends when s has ended. Groups that are still
+// must be run concurrently, for example by MapUnordered with as many at a time as there may be keys; a group that is neither
+// run nor released (Filter does that) stops the source once Buffer values wait for it. The stream of groups ends when s has ended. Groups that are still
 // running when it is stopped end with it.
 func GroupBy[K comparable, T any](s Stream[T], c GroupConfig, key func(T) K) Stream[Group[K, T]] {
 	if c.Groups == 0 {
@@ -200,6 +211,7 @@ func GroupBy[K comparable, T any](s Stream[T], c GroupConfig, key func(T) K) Str
 	if c.Groups < 1 || c.Buffer < 1 {
 		panic(fmt.Sprintf("stream: GroupConfig{Groups: %d, Buffer: %d}; at least 1 each, or 0 for the default", c.Groups, c.Buffer))
 	}
+	drop := dropper[T]()
 	return func(ctx context.Context, yield func(Group[K, T]) bool) error {
 		out := newPipe[Group[K, T]](ctx, 1)
 		out.start(func(ctx context.Context, put func(Group[K, T]) bool) (err error) {
@@ -218,14 +230,16 @@ func GroupBy[K comparable, T any](s Stream[T], c GroupConfig, key func(T) K) Str
 				if p == nil {
 					if len(groups) == c.Groups {
 						failed = fmt.Errorf("%w (%d)", ErrGroups, c.Groups)
+						drop.drop(v)
 						return false
 					}
 					p = newPipe[T](context.Background(), c.Buffer)
 					p.running = 1
 					groups[k] = p
 					// A group that nobody runs, and one that goes on when the whole is stopped, end with it.
-					release := context.AfterFunc(ctx, func() { p.abandon(context.Cause(ctx)) })
-					if !put(Group[K, T]{k, groupStream(p, release)}) {
+					forget := context.AfterFunc(ctx, func() { p.abandon(context.Cause(ctx)) })
+					if !put(Group[K, T]{k, groupStream(p, forget), func() { forget(); p.interrupt(errReleased) }}) {
+						drop.drop(v) // and put has released the group
 						return false
 					}
 				}
@@ -242,7 +256,7 @@ func GroupBy[K comparable, T any](s Stream[T], c GroupConfig, key func(T) K) Str
 }
 
 // groupStream is the values of one group.
-func groupStream[T any](p *pipe[T], release func() bool) Stream[T] {
+func groupStream[T any](p *pipe[T], forget func() bool) Stream[T] {
 	var mu sync.Mutex
 	used := false
 	return func(ctx context.Context, yield func(T) bool) error {
@@ -253,7 +267,7 @@ func groupStream[T any](p *pipe[T], release func() bool) Stream[T] {
 		if twice {
 			return ErrTwice
 		}
-		defer release()
+		defer forget()
 		stop := context.AfterFunc(ctx, func() { p.interrupt(context.Cause(ctx)) })
 		defer stop()
 		return p.deliverShared(yield)

@@ -195,7 +195,7 @@ func Window[T any](s Stream[T], size, step int) Stream[[]T] {
 			skip = max(0, step-size)
 			return yield(full)
 		})
-		if err == nil && step >= size && len(w) > 0 && len(w) < size {
+		if step >= size && len(w) > 0 { // not after a yield that wanted no more: that had all of w
 			yield(w)
 		}
 		return err

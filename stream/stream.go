@@ -83,20 +83,19 @@ func Fail[T any](err error) Stream[T] {
 	return func(context.Context, func(T) bool) error { return err }
 }
 
-// checkEvery is how many values a sink takes between two looks at the context. Sources that wait end by themselves; this
-// is for those that only compute.
-const checkEvery = 256
-
 // Fold runs s and combines its values: f(… f(f(a, first), second) …, last). When s fails it returns what it had.
 func Fold[T, A any](ctx context.Context, s Stream[T], a A, f func(A, T) A) (A, error) {
-	x, n := a, uint(0)
+	x, forever := a, endless(ctx)
 	err := s(ctx, func(v T) bool {
 		x = f(x, v)
-		n++
-		return n%checkEvery != 0 || ctx.Err() == nil
+		return forever || ctx.Err() == nil
 	})
 	return x, ended(ctx, err)
 }
+
+// endless tells whether ctx cannot end, so that a sink need not look at it between values. Sources that wait end by themselves;
+// the look is for those that only compute, or take long for a value.
+func endless(ctx context.Context) bool { return ctx.Done() == nil }
 
 // ended is the error of a run: that of the stream, or else of the context.
 func ended(ctx context.Context, err error) error {
@@ -109,13 +108,12 @@ func ended(ctx context.Context, err error) error {
 // ForEach runs s and calls f for each value until it returns an error, which ends the run and is returned.
 func (s Stream[T]) ForEach(ctx context.Context, f func(T) error) error {
 	var failed error
-	n := uint(0) // unsigned: the remainder costs one instruction
+	forever := endless(ctx)
 	err := s(ctx, func(v T) bool {
 		if failed = f(v); failed != nil {
 			return false
 		}
-		n++
-		return n%checkEvery != 0 || ctx.Err() == nil
+		return forever || ctx.Err() == nil
 	})
 	if failed != nil {
 		return failed
@@ -155,11 +153,10 @@ func (s Stream[T]) First(ctx context.Context) (v T, ok bool, err error) {
 //		if err != nil { … }
 func (s Stream[T]) Seq(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		stopped, n := false, uint(0)
+		stopped, forever := false, endless(ctx)
 		err := s(ctx, func(v T) bool {
-			n++
 			stopped = !yield(v, nil)
-			return !stopped && (n%checkEvery != 0 || ctx.Err() == nil)
+			return !stopped && (forever || ctx.Err() == nil)
 		})
 		if err = ended(ctx, err); err != nil && !stopped {
 			var none T

@@ -25,9 +25,13 @@ var (
 // root is the module's, seen from this folder.
 const root = "../.."
 
-// allMutations are those of each kind of run.
+// allMutations are those of each kind of run, and those that only threads show.
 func allMutations() []mutation {
-	return slices.Concat(mutations, fileMutations, gramMutations, workerMutations, zeroCopyMutations)
+	all := slices.Concat(mutations, fileMutations, gramMutations, workerMutations, zeroCopyMutations)
+	for _, m := range threadMutations {
+		all = append(all, m.mutation)
+	}
+	return all
 }
 
 // kind is that of the runs that must find m.
@@ -67,8 +71,8 @@ func TestMutationsFit(t *testing.T) {
 	}
 }
 
-// TestMutations puts each bug back, by way of an overlay of the go command, and has TestSim look for it. It takes some
-// seconds each and runs only when asked: -sim.mutate=all.
+// TestMutations puts each bug back, by way of an overlay of the go command, and has the simulation look for it, or the test
+// with threads that must find it. It takes some seconds each and runs only when asked: -sim.mutate=all.
 func TestMutations(t *testing.T) {
 	if *mutateFlag == "" {
 		t.Skip("builds the engine once per mutation; run it with -sim.mutate=all")
@@ -92,24 +96,36 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-// hunt runs TestSim on the mutated engine. It returns what was found, empty if nothing was.
-func (m mutation) hunt(t *testing.T) string {
-	dir := t.TempDir()
+// build makes the test binary of the package in dir with the bug in it.
+func (m mutation) build(t *testing.T, dir string) (binary string) {
+	tmp := t.TempDir()
 	path, src := m.mutated(t)
-	changed := filepath.Join(dir, "changed.go")
+	changed, overlay := filepath.Join(tmp, "changed.go"), filepath.Join(tmp, "overlay.json")
 	require.NoError(t, os.WriteFile(changed, src, 0o644))
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
+	b, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o644))
-	binary := filepath.Join(dir, "sim.test")
-	build := exec.Command("go", "test", "-vet=off", "-overlay", filepath.Join(dir, "overlay.json"), "-c", "-o", binary, ".")
+	require.NoError(t, os.WriteFile(overlay, b, 0o644))
+	binary = filepath.Join(tmp, "mutated.test")
+	build := exec.Command("go", "test", "-vet=off", "-overlay", overlay, "-c", "-o", binary, ".")
+	build.Dir = dir
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
+	return binary
+}
+
+// hunt looks for m where it must be found. It returns what was found, empty if nothing was.
+func (m mutation) hunt(t *testing.T) string {
+	for _, tm := range threadMutations {
+		if tm.mutation == m {
+			return tm.hunt(t)
+		}
+	}
+	binary := m.build(t, ".")
 	of := m.kind()
 	run := exec.Command(binary, "-test.run="+of.test(), "-test.timeout=5m", "-sim.shrink=false",
 		fmt.Sprint("-sim.seeds=", *budgetFlag), fmt.Sprint("-sim.files=", *budgetFlag), fmt.Sprint("-sim.datagrams=", *budgetFlag),
 		fmt.Sprint("-sim.workers=", *budgetFlag), fmt.Sprint("-sim.zerocopy=", *budgetFlag))
-	out, err = run.CombinedOutput()
+	out, err := run.CombinedOutput()
 	if err == nil {
 		return ""
 	}

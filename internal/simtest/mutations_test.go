@@ -31,8 +31,6 @@ var mutations = []mutation{
 	// Wake-ups.
 	{"a worker that sleeps is not woken", "executor/worker.go",
 		"		w.driver.Wake()\n", "		_ = w.driver\n"},
-	{"a worker does not look for commands before it sleeps", "executor/worker.go",
-		"	return !w.injected.empty() || !w.sent.empty() || w.stop.Load() ||", "	return !w.injected.empty() || w.stop.Load() ||"},
 	{"a coroutine that was woken is not made ready", "executor/waiter.go",
 		"			co.home.enqueue(&co.task)\n", "			_ = co.home\n"},
 	{"data wakes no reader", "proactor/conn_recv.go",

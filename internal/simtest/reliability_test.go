@@ -60,7 +60,7 @@ func (r *results) markdown() string {
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d |\n", name,
 			r.Sum.Injected[name], r.Files.Injected[name], r.Datagrams.Injected[name], r.Workers.Injected[name], r.ZeroCopy.Injected[name])
 	}
-	fmt.Fprintf(&b, "\n%d bugs were put back on purpose, and all were found. The first seed that shows each:\n\n", len(allMutations()))
+	fmt.Fprintf(&b, "\n%d bugs were put back on purpose, and all were found. The first seed that shows each (–: only threads show it, a test with them):\n\n", len(allMutations()))
 	b.WriteString("| bug | seed | what the run shows |\n|---|---:|---|\n")
 	for _, m := range allMutations() {
 		seed, why, _ := strings.Cut(strings.TrimPrefix(r.Mutations[m.name], "seed "), " fails: ")
