@@ -11,7 +11,8 @@ import (
 // waits; who finds that its context has ended leaves. A Write's bytes are the backend's, so there the end asks for the
 // end of the send, like a deadline, and only while the turn is still that Write's (waits.turn).
 
-// ReadContext is Read that ends with ctx too, and then returns ctx.Err(). What arrived before is read first.
+// ReadContext is Read that ends with ctx too, and then returns ctx.Err(): at once where it has ended already. What has arrived
+// when it ends while the Read waits is read first.
 func (c *Conn) ReadContext(ctx context.Context, p []byte) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

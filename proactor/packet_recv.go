@@ -248,7 +248,8 @@ func (c *PacketConn) Receive(p, control []byte) (Received, error) {
 	return c.receive(noContext, p, control)
 }
 
-// ReceiveContext is Receive that ends with ctx too, and then returns ctx.Err(). What arrived before is read first.
+// ReceiveContext is Receive that ends with ctx too, and then returns ctx.Err(): at once where it has ended already. What has
+// arrived when it ends while the Receive waits is read first.
 func (c *PacketConn) ReceiveContext(ctx context.Context, p, control []byte) (Received, error) {
 	if err := ctx.Err(); err != nil {
 		return Received{}, err
