@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -167,9 +170,51 @@ func runSeeds(t *testing.T, of kind, first uint64, runs int) (sum summary, faile
 	return sum, failed
 }
 
+// stuckAfter is how long a child may be at one seed: a hang guard, as a run takes milliseconds.
+const stuckAfter = 90 * time.Second
+
+var errStuck = errors.New("the run does not end: something in it goes on without a pause")
+
+// watch stops a child that stays at one seed for longer than limit, until ctx ends.
+func (j job) watch(ctx context.Context, stop context.CancelCauseFunc, limit time.Duration) {
+	var at []byte
+	since := time.Now()
+	for ctx.Err() == nil {
+		if now, _ := os.ReadFile(j.at()); !bytes.Equal(now, at) {
+			at, since = now, time.Now()
+		}
+		if time.Since(since) > limit {
+			stop(errStuck)
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(limit / 90):
+		}
+	}
+}
+
+// A child that stays where it is is stopped, and one that ends before is not waited for.
+func TestStuckChild(t *testing.T) {
+	j := job{Dir: t.TempDir()}
+	require.NoError(t, os.WriteFile(j.at(), []byte("7"), 0o600))
+	ctx, stop := context.WithCancelCause(t.Context())
+	j.watch(ctx, stop, time.Millisecond)
+	require.Equal(t, errStuck, context.Cause(ctx))
+	ctx, stop = context.WithCancelCause(t.Context())
+	stop(nil)
+	j.watch(ctx, stop, time.Hour)
+	require.Equal(t, context.Canceled, context.Cause(ctx))
+}
+
 func runChild(t *testing.T, of kind, j job) (s summary, b *bad) {
 	spec, _ := json.Marshal(j)
-	cmd := exec.Command(os.Args[0], "-test.run="+of.test(), "-test.timeout=10m")
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
+	go j.watch(ctx, stop, stuckAfter)
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run="+of.test(), "-test.timeout=10m")
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // it says where it was
+	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = append(os.Environ(), jobEnv+"="+string(spec))
 	out, err := cmd.CombinedOutput()
 	if raw, e := os.ReadFile(j.report()); e == nil {
@@ -189,6 +234,9 @@ func runChild(t *testing.T, of kind, j job) (s summary, b *bad) {
 	if e != nil {
 		t.Errorf("a child failed before its first run: %v\n%s", err, out)
 		seed = j.First
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return s, &bad{seed: seed, why: fmt.Sprintf("%v\n%s", cause, head(out, 40))}
 	}
 	return s, &bad{seed: seed, why: fmt.Sprintf("the process dies: %v\n%s", err, head(out, 40))}
 }
