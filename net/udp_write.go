@@ -111,8 +111,8 @@ func (c *UDPConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error)
 				if err == errName {
 					return c.std.WriteToUDPAddrPort(b, addr)
 				}
-				_, named := c.std.WriteToUDPAddrPort(nil, addr)
-				err = c.writeError(addrIn(named), err)
+				_, said := c.std.WriteToUDPAddrPort(nil, addr) // closed: sends nothing
+				err = c.writeError(addrIn(said), err)
 			}
 			return n, err
 		}
@@ -178,8 +178,8 @@ func (c *UDPConn) WriteMsgUDPAddrPort(b, oob []byte, addr netip.AddrPort) (n, oo
 				if err == errName {
 					return c.std.WriteMsgUDPAddrPort(b, oob, addr)
 				}
-				_, _, named := c.std.WriteMsgUDPAddrPort(nil, nil, addr)
-				return 0, 0, c.writeError(addrIn(named), err)
+				_, _, said := c.std.WriteMsgUDPAddrPort(nil, nil, addr)
+				return 0, 0, c.writeError(addrIn(said), err)
 			}
 			return n, len(oob), nil
 		}
