@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -244,6 +245,7 @@ func TestBecomeAndTimers(t *testing.T) {
 	r := spawn(t, s, Props[string]{New: func(c *Context[string]) (Behavior[string], error) {
 		stop := c.Every(time.Millisecond, "tick")
 		c.After(time.Hour, "never")
+		c.After(math.MaxInt64, "at the end of time")
 		cancelled := c.After(time.Millisecond, "cancelled")
 		cancelled()
 		n := 0
