@@ -240,7 +240,13 @@ func TestAsk(t *testing.T) {
 }
 
 func TestBecomeAndTimers(t *testing.T) {
-	s := newSystem(t, 1, Config{})
+	// On another worker a timer may ring while the actor is kept off the CPU, before it has stopped that timer.
+	e, err := executor.New(executor.Config{Workers: 1, StallAfter: time.Second})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, e.Shutdown(worldtest.Within(t))) })
+	s, err := NewSystem(Config{Executor: e})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Shutdown(worldtest.Within(t))) })
 	got := make(chan string, 10)
 	r := spawn(t, s, Props[string]{New: func(c *Context[string]) (Behavior[string], error) {
 		stop := c.Every(time.Millisecond, "tick")

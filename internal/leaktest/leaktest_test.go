@@ -14,7 +14,15 @@ func TestRun(t *testing.T) {
 	require.Equal(t, 3, Run(func() int { return 3 }), "the status of tests that failed stays")
 }
 
+// impatient has what is left be found at once.
+func impatient(t *testing.T) {
+	was := patience
+	patience = 0
+	t.Cleanup(func() { patience = was })
+}
+
 func TestRunFindsADescriptor(t *testing.T) {
+	impatient(t)
 	if Files() == nil {
 		t.Skip("needs /proc")
 	}
@@ -29,6 +37,7 @@ func TestRunFindsADescriptor(t *testing.T) {
 }
 
 func TestRunFindsAGoroutine(t *testing.T) {
+	impatient(t)
 	stop := make(chan struct{})
 	require.Equal(t, 1, Run(func() int { go func() { <-stop }(); return 0 }))
 	close(stop)
