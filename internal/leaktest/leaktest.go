@@ -10,8 +10,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience is how long goroutines may take to end and descriptors to be closed: what ends or closes one may be a moment behind
-// who waited for it, and the kernel behind the close of a ring; a moment is long on a machine that has too much to do.
+// patience is how long goroutines may take to end and descriptors to be closed: what closes one may be a moment behind who waited
+// for it, and the kernel behind the close of a ring.
 var patience = 30 * time.Second
 
 // Main runs the tests and ends the process. Options say which goroutines may stay.
@@ -35,8 +35,9 @@ func Run(run func() int, options ...goleak.Option) int {
 		return 1
 	}
 	after := Files()
-	for ; len(after) > len(before) && time.Now().Before(end); after = Files() {
+	for len(after) > len(before) && time.Now().Before(end) {
 		time.Sleep(time.Millisecond)
+		after = Files()
 	}
 	if len(after) > len(before) {
 		fmt.Fprintf(os.Stderr, "descriptors left: %d before, %d after: %s\n", len(before), len(after), strings.Join(after, ", "))
