@@ -15,10 +15,14 @@ func runAgain(t *testing.T, env ...string) { runOnly(t, "^"+t.Name()+"$", env...
 
 // runOnly runs the tests that match pattern in a process of their own, with env added to the environment.
 func runOnly(t *testing.T, pattern string, env ...string) {
+	out, err := childOutput(t, pattern, env...)
+	require.NoError(t, err, "%s", out)
+}
+
+func childOutput(t *testing.T, pattern string, env ...string) ([]byte, error) {
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	c := exec.Command(exe, "-test.run="+pattern, "-test.count=1", "-test.timeout=300s")
 	c.Env = append(os.Environ(), env...)
-	out, err := c.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	return c.CombinedOutput()
 }

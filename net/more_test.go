@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	stdnet "net"
 	"os"
 	"sync"
@@ -386,20 +387,26 @@ func TestBroadcastBatches(t *testing.T) {
 		c, peer := r.pair("tcp")
 		cs, peers = append(cs, c), append(peers, peer)
 	}
-	before := e.Stats().Backend
-	runOn(e, func() {
-		require.Empty(t, Broadcast(buffers.Wrap([]byte("hello")), cs))
-	})
-	b := make([]byte, 5)
-	for _, p := range peers {
+	// It counts the reads and their coroutines, at most two each. A worker that is kept waiting parks, which takes more, so the
+	// least of several counts.
+	least := uint64(math.MaxUint64)
+	for attempt := 0; least >= 3*conns && attempt < 20; attempt++ {
+		before := e.Stats().Backend
 		runOn(e, func() {
-			_, err := io.ReadFull(p, b)
-			require.NoError(t, err)
+			require.Empty(t, Broadcast(buffers.Wrap([]byte("hello")), cs))
 		})
+		b := make([]byte, 5)
+		for _, p := range peers {
+			runOn(e, func() {
+				_, err := io.ReadFull(p, b)
+				require.NoError(t, err)
+			})
+		}
+		after := e.Stats().Backend
+		require.GreaterOrEqual(t, after.Submitted-before.Submitted, uint64(conns))
+		least = min(least, after.Syscalls-before.Syscalls)
 	}
-	after := e.Stats().Backend
-	require.GreaterOrEqual(t, after.Submitted-before.Submitted, uint64(conns))
-	require.Less(t, after.Syscalls-before.Syscalls, uint64(3*conns), "it counts the reads and their coroutines, at most two each")
+	require.Less(t, least, uint64(3*conns))
 	for _, c := range append(cs, peers...) {
 		c.Close()
 	}
@@ -447,9 +454,11 @@ func TestBuffers(t *testing.T) {
 			r.note("many", n, err)
 			require.Zero(r.t, left)
 			r.err("read", <-got)
-			r.err("expiring", c.SetWriteDeadline(soon()))
-			n, left, err = writeTo(c, large, large)
-			require.Positive(r.t, n)
+			patiently(r.t, 30*time.Millisecond, func(d time.Duration) bool {
+				require.NoError(r.t, c.SetWriteDeadline(time.Now().Add(d)))
+				n, left, err = writeTo(c, large, large)
+				return n > 0
+			})
 			r.err("too much", err)
 			require.Positive(r.t, left)
 		}

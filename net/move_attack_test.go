@@ -38,10 +38,15 @@ func onEachMove(t *testing.T, f func(t *testing.T, s *Stack, move func(*TCPConn)
 	})
 }
 
-// sequence writes n bytes of a known sequence to w, in pieces of changing size, through deadlines, and then ends that side.
-func sequence(w *TCPConn, seed int64, n int) ([32]byte, error) {
+// sequence writes n bytes of a known sequence to w, in pieces of changing size, through deadlines, and then ends that side. Where
+// half is given, it is waited for in the middle.
+func sequence(w *TCPConn, seed int64, n int, half <-chan struct{}) ([32]byte, error) {
 	r, h := rand.New(rand.NewSource(seed)), sha256.New()
+	all := n
 	for b := make([]byte, 20_000); n > 0; {
+		if half != nil && n <= all/2 {
+			<-half
+		}
 		p := b[:min(n, 1+r.Intn(len(b))>>r.Intn(10))]
 		r.Read(p)
 		h.Write(p)
@@ -82,9 +87,10 @@ func TestMoveUnderTraffic(t *testing.T) {
 			var sums [4][32]byte
 			var errs [6]error
 			var traffic, beside sync.WaitGroup
-			traffic.Go(func() { sums[0], errs[0] = sequence(peer, seed, size) })
+			called := make(chan struct{})
+			traffic.Go(func() { sums[0], errs[0] = sequence(peer, seed, size, called) })
 			traffic.Go(func() { sums[1], errs[1] = drained(c, seed) })
-			traffic.Go(func() { sums[2], errs[2] = sequence(c, seed+100, size) })
+			traffic.Go(func() { sums[2], errs[2] = sequence(c, seed+100, size, called) })
 			traffic.Go(func() { sums[3], errs[3] = drained(peer, seed) })
 			over := make(chan struct{})
 			beside.Go(func() {
@@ -97,6 +103,7 @@ func TestMoveUnderTraffic(t *testing.T) {
 					errs[4] = errors.Join(errs[4], disturb(c, i))
 					if i == int(seed%4) {
 						move(c)
+						close(called)
 					}
 				}
 			})
@@ -246,7 +253,7 @@ func TestMoveMeetsCopies(t *testing.T) {
 			var errs [5]error
 			var all sync.WaitGroup
 			const size = 150_000
-			all.Go(func() { sums[0], errs[0] = sequence(inPeer, seed, size) })
+			all.Go(func() { sums[0], errs[0] = sequence(inPeer, seed, size, nil) })
 			all.Go(func() { // a proxy's two directions
 				var err error
 				if seed%2 == 0 {
@@ -257,7 +264,7 @@ func TestMoveMeetsCopies(t *testing.T) {
 				errs[1] = errors.Join(err, out.CloseWrite())
 			})
 			all.Go(func() { sums[1], errs[2] = drained(outPeer, seed) })
-			all.Go(func() { sums[2], errs[3] = sequence(outPeer, seed+100, size/4) })
+			all.Go(func() { sums[2], errs[3] = sequence(outPeer, seed+100, size/4, nil) })
 			all.Go(func() { sums[3], errs[4] = drained(out, seed) })
 			for range seed {
 				runtime.Gosched()

@@ -160,7 +160,8 @@ func TestUDPErrorAddresses(t *testing.T) {
 			_, _, err = l.ReadFromUDPAddrPort(b)
 			require.NoError(t, err)
 			require.NoError(t, l.Close())
-			require.NoError(t, c.SetReadDeadline(time.Now().Add(10*time.Second)))
+			deafUDP(t, l.LocalAddr().(*UDPAddr))
+			require.NoError(t, c.SetReadDeadline(time.Now().Add(hangs)))
 			_, err = c.Write([]byte("x"))
 			require.NoError(t, err)
 			n, oobn, flags, from, err := c.ReadMsgUDP(b, nil)
@@ -198,22 +199,28 @@ func TestCopyErrors(t *testing.T) {
 	compare(t, func(r *record) {
 		for _, network := range []string{"tcp", "unix"} {
 			for _, late := range []bool{false, true} {
-				_, s := r.pair("tcp")
+				to, s := r.pair("tcp")
 				from, far := r.pair(network)
 				var names []string
 				for _, a := range []Addr{s.LocalAddr(), s.RemoteAddr(), from.LocalAddr(), from.RemoteAddr()} {
 					names = append(names, a.String(), "ADDRESS")
 				}
 				r.name(names...)
-				if late {
+				over := make(chan error, 1)
+				if late { // once what was there has been copied
 					_, err := far.Write([]byte("before"))
 					require.NoError(r.t, err)
-					require.NoError(r.t, from.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+					go func() {
+						_, err := io.ReadFull(to, make([]byte, len("before")))
+						over <- errors.Join(err, from.SetReadDeadline(past))
+					}()
 				} else {
+					over <- nil
 					require.NoError(r.t, from.Close())
 				}
 				n, err := s.(io.ReaderFrom).ReadFrom(from)
 				r.note(fmt.Sprint(network, " to tcp, late ", late), n, err)
+				require.NoError(r.t, <-over)
 				n, err = s.(io.ReaderFrom).ReadFrom(io.LimitReader(from, 8))
 				r.note(fmt.Sprint(network, " to tcp, limited, late ", late), n, err)
 				if w, ok := from.(io.WriterTo); ok {

@@ -5,11 +5,13 @@ package net
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/proactor"
@@ -112,15 +114,27 @@ func TestServeGoroutines(t *testing.T) {
 	})
 }
 
+// reservedAddress is an address that this process can listen on again and again, and that the kernel gives to nobody: of a socket
+// that is bound, and does not listen.
+func reservedAddress(t testing.TB) string {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { unix.Close(fd) })
+	require.NoError(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1))
+	require.NoError(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	sa, err := unix.Getsockname(fd)
+	require.NoError(t, err)
+	return fmt.Sprint("127.0.0.1:", sa.(*unix.SockaddrInet4).Port)
+}
+
 // Close ends Serve and frees the address before it returns.
 func TestCloseFreesAddress(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
 		s := On(e)
-		address := "127.0.0.1:0"
+		address := reservedAddress(t)
 		for range 20 {
 			l, err := s.Listen("tcp", address)
 			require.NoError(t, err)
-			address = l.Addr().String()
 			ended := make(chan error, 1)
 			go func() { ended <- s.Serve(l, echo) }()
 			c := dialOn(t, s, l)
@@ -156,7 +170,7 @@ func TestListenerIsSealed(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, sealed(l), "SyscallConn")
 
-	u, err := Listen("unix", "@ouro-sealed")
+	u, err := Listen((&record{t: t}).address("abstract"))
 	require.NoError(t, err)
 	defer u.Close()
 	require.True(t, sealed(u))

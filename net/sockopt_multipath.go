@@ -69,9 +69,9 @@ const trialTime = 100 * time.Millisecond
 
 var errNobodyCame = errors.New("no connection over loopback")
 
-// arrives waits until somebody has connected to l. The runtime's signals and a profiler's may interrupt that.
-func arrives(l int) bool {
-	for end := time.Now().Add(trialTime); ; {
+// arrives waits until somebody has connected to l, for wait at most. The runtime's signals and a profiler's may interrupt that.
+func arrives(l int, wait time.Duration) bool {
+	for end := time.Now().Add(wait); ; {
 		left := max(0, time.Until(end).Milliseconds())
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(l), Events: unix.POLLIN}}, int(left))
 		if err != unix.EINTR {
@@ -110,7 +110,7 @@ func inherits(protocol int) (bool, error) {
 	if err := unix.Connect(peer, address); err != nil && err != unix.EINPROGRESS {
 		return false, err
 	}
-	if !arrives(l) {
+	if !arrives(l, trialTime) {
 		return false, errNobodyCame
 	}
 	c, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)

@@ -35,7 +35,7 @@ func TestTrialOutlastsSignals(t *testing.T) {
 		done <- err
 	}()
 	came := false
-	require.NoError(t, raw.Control(func(fd uintptr) { came = arrives(int(fd)) }))
+	require.NoError(t, raw.Control(func(fd uintptr) { came = arrives(int(fd), time.Minute) }))
 	require.NoError(t, <-done)
 	require.True(t, came)
 }
@@ -47,7 +47,7 @@ func TestTrialEnds(t *testing.T) {
 	defer l.Close()
 	raw, err := l.SyscallConn()
 	require.NoError(t, err)
-	require.NoError(t, raw.Control(func(fd uintptr) { require.False(t, arrives(int(fd))) }))
+	require.NoError(t, raw.Control(func(fd uintptr) { require.False(t, arrives(int(fd), trialTime)) }))
 }
 
 // A trial that comes to nothing is a no for the one who asked, and only a few of them are one for the process.

@@ -5,6 +5,7 @@ package net
 import (
 	"context"
 	"fmt"
+	"math"
 	stdnet "net"
 	"syscall"
 	"testing"
@@ -148,11 +149,15 @@ func TestUDPReadAllocations(t *testing.T) {
 		LocalAddr() Addr
 	}, read func([]byte) error) float64 {
 		to, b := c.LocalAddr(), make([]byte, 8)
-		return testing.AllocsPerRun(1000, func() {
-			_, err := c.WriteTo(b, to)
-			require.NoError(t, err)
-			require.NoError(t, read(b))
-		})
+		least := math.Inf(1) // what other goroutines allocate meanwhile counts too
+		for range 3 {
+			least = min(least, testing.AllocsPerRun(1000, func() {
+				_, err := c.WriteTo(b, to)
+				require.NoError(t, err)
+				require.NoError(t, read(b))
+			}))
+		}
+		return least
 	}
 	std, err := stdnet.ListenUDP("udp4", &UDPAddr{IP: stdnet.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)

@@ -12,9 +12,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/ouro-io/ouro/internal/denytest"
+	"github.com/ouro-io/ouro/internal/leaktest"
 )
 
 var update = flag.Bool("update", false, "write the files below testdata anew")
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		}
 		main()
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // result is what a run of the command gave.

@@ -44,7 +44,6 @@ func join(t *testing.T, addr, name string) client {
 	c, err := stdnet.Dial("tcp", addr)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
-	require.NoError(t, c.SetDeadline(time.Now().Add(hang)))
 	x := client{c, bufio.NewScanner(c)}
 	x.say(t, name)
 	require.Equal(t, "* "+name+" is here", x.hear(t))
@@ -52,11 +51,13 @@ func join(t *testing.T, addr, name string) client {
 }
 
 func (c client) say(t *testing.T, s string) {
+	require.NoError(t, c.SetDeadline(time.Now().Add(hang)))
 	_, err := fmt.Fprintln(c, s)
 	require.NoError(t, err)
 }
 
 func (c client) hear(t *testing.T) string {
+	require.NoError(t, c.SetDeadline(time.Now().Add(hang)))
 	require.True(t, c.lines.Scan(), "%v", c.lines.Err())
 	return c.lines.Text()
 }

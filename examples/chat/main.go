@@ -13,7 +13,6 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"time"
 
 	"github.com/ouro-io/ouro/csp"
 	"github.com/ouro-io/ouro/executor"
@@ -67,7 +66,7 @@ func (r *room) serve(ctx context.Context, l net.Listener) error {
 
 // client is the handler of a connection, a coroutine. The scope has two more, which read and write.
 func (r *room) client(ctx context.Context, c net.Conn) error {
-	return executor.RunScope(ctx, executor.ScopeConfig{Grace: time.Second}, func(s *executor.Scope) error {
+	return executor.RunScope(ctx, executor.ScopeConfig{}, func(s *executor.Scope) error {
 		in, err := csp.FromConn(s, c, csp.Lines(longestLine), 4)
 		if err != nil {
 			return err

@@ -34,7 +34,12 @@ func TestPrograms(t *testing.T) {
 			require.Contains(t, got, "first: 42 <nil>\nserver 0: \"42\", <nil>\nserver 1: \"\", no result within 100ms\nserver 2: \"\", EOF\n")
 		})
 		t.Run("workers "+backend, func(t *testing.T) {
-			require.Contains(t, output(t, bin+"workers", env), "36 jobs done, 4 failed, 4 restarts\n")
+			const want = "36 jobs done, 4 failed, 4 restarts\n"
+			got := output(t, bin+"workers", env)
+			if got != want { // on a busy machine the limit, which is waited for four times, may be too short
+				got = output(t, bin+"workers", env, "-limit", "30s")
+			}
+			require.Equal(t, want, got)
 		})
 		t.Run("pipeline "+backend, func(t *testing.T) {
 			c := dial(t, exampletest.Start(t, backend, bin+"pipeline", "-addr", "127.0.0.1:0"))
@@ -77,8 +82,8 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-func output(t *testing.T, program string, env []string) string {
-	cmd := exec.Command(program)
+func output(t *testing.T, program string, env []string, args ...string) string {
+	cmd := exec.Command(program, args...)
 	cmd.Env, cmd.Stderr = env, os.Stderr
 	out, err := cmd.Output()
 	require.NoError(t, err)

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"time"
 
 	"github.com/ouro-io/ouro/csp"
 	"github.com/ouro-io/ouro/executor"
@@ -63,7 +62,7 @@ func newRouter(room int, work func(string) string) *router {
 
 // serve accepts connections until ctx ends, with so many workers that answer requests.
 func (r *router) serve(ctx context.Context, l net.Listener, workers int) error {
-	err := executor.RunScope(ctx, executor.ScopeConfig{Grace: time.Second}, func(s *executor.Scope) error {
+	err := executor.RunScope(ctx, executor.ScopeConfig{}, func(s *executor.Scope) error {
 		if err := s.Own(l); err != nil {
 			return err
 		}
@@ -108,7 +107,7 @@ func (r *router) answer(ctx context.Context) error {
 
 // client reads requests and writes their answers in order; up to 16 are under way at a time.
 func (r *router) client(ctx context.Context, c net.Conn) error {
-	return executor.RunScope(ctx, executor.ScopeConfig{Grace: time.Second}, func(s *executor.Scope) error {
+	return executor.RunScope(ctx, executor.ScopeConfig{}, func(s *executor.Scope) error {
 		in, err := csp.FromConn(s, c, csp.Lines(1<<16), 4)
 		if err != nil {
 			return err

@@ -10,9 +10,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience is how long descriptors may take to be closed: what closes one may be a moment behind who waited for it, and the
-// kernel behind the close of a ring.
-const patience = 2 * time.Second
+// patience is how long goroutines may take to end and descriptors to be closed: what closes one may be a moment behind who waited
+// for it, and the kernel behind the close of a ring.
+var patience = 30 * time.Second
 
 // Main runs the tests and ends the process. Options say which goroutines may stay.
 func Main(m *testing.M, options ...goleak.Option) { os.Exit(Run(m.Run, options...)) }
@@ -25,13 +25,19 @@ func Run(run func() int, options ...goleak.Option) int {
 	if status := run(); status != 0 {
 		return status
 	}
-	if err := goleak.Find(options...); err != nil {
+	end := time.Now().Add(patience)
+	err := goleak.Find(options...)
+	for err != nil && time.Now().Before(end) {
+		err = goleak.Find(options...)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "goroutines left:", err)
 		return 1
 	}
 	after := Files()
-	for end := time.Now().Add(patience); len(after) > len(before) && time.Now().Before(end); after = Files() {
+	for len(after) > len(before) && time.Now().Before(end) {
 		time.Sleep(time.Millisecond)
+		after = Files()
 	}
 	if len(after) > len(before) {
 		fmt.Fprintf(os.Stderr, "descriptors left: %d before, %d after: %s\n", len(before), len(after), strings.Join(after, ", "))

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log"
 	"time"
@@ -20,6 +21,8 @@ type job struct {
 }
 
 func main() {
+	limit := flag.Duration("limit", 2*time.Second, "how long to wait for an answer")
+	flag.Parse()
 	system, err := actor.NewSystem(actor.Config{})
 	if err != nil {
 		log.Fatal(err)
@@ -44,7 +47,7 @@ func main() {
 	}
 	var answers []*future.Future[int]
 	for n := range 40 {
-		answers = append(answers, actor.Ask(pool, 2*time.Second, func(r actor.Reply[int]) job { return job{n, r} }))
+		answers = append(answers, actor.Ask(pool, *limit, func(r actor.Reply[int]) job { return job{n, r} }))
 	}
 	results, _ := future.AllSettled(answers...).Await(context.Background())
 	good := 0
