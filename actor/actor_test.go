@@ -36,6 +36,33 @@ func newSystem(t testing.TB, n int, c Config) *System {
 	return s
 }
 
+// unwatched is the system's clock, on which the monitor of an executor sleeps until the test is over: it takes no worker from an
+// actor that is kept off the CPU.
+type unwatched struct {
+	began time.Time
+	over  chan struct{}
+}
+
+func (c *unwatched) Now() int64          { return int64(time.Since(c.began)) + 1 }
+func (c *unwatched) Sleep(time.Duration) { <-c.over }
+
+// unwatchedSystem is a system on one worker that is never handed over.
+func unwatchedSystem(t *testing.T) (*System, *executor.Executor) {
+	clock := &unwatched{time.Now(), make(chan struct{})}
+	e, err := executor.New(executor.Config{Workers: 1, Clock: clock})
+	require.NoError(t, err)
+	s, err := NewSystem(Config{Executor: e})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		close(clock.over)
+		ctx, cancel := context.WithTimeout(context.Background(), worldtest.Hang)
+		defer cancel()
+		require.NoError(t, s.Shutdown(ctx))
+		require.NoError(t, e.Shutdown(ctx))
+	})
+	return s, e
+}
+
 // simple is Props with a behavior that keeps no state.
 func simple[M any](f Behavior[M]) Props[M] {
 	return Props[M]{New: func(*Context[M]) (Behavior[M], error) { return f, nil }}
@@ -240,7 +267,7 @@ func TestAsk(t *testing.T) {
 }
 
 func TestBecomeAndTimers(t *testing.T) {
-	s := newSystem(t, 1, Config{})
+	s, _ := unwatchedSystem(t) // else a timer may ring while the actor is kept off the CPU, before it has stopped that timer
 	got := make(chan string, 10)
 	r := spawn(t, s, Props[string]{New: func(c *Context[string]) (Behavior[string], error) {
 		stop := c.Every(time.Millisecond, "tick")

@@ -8,9 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ouro-io/ouro/executor"
 	"github.com/ouro-io/ouro/future"
-	"github.com/ouro-io/ouro/internal/worldtest"
 )
 
 // stuckChild makes an actor with a full mailbox whose sender that waits for room is its child. It fails once fail ends, in
@@ -93,10 +91,7 @@ func TestDecidePanics(t *testing.T) {
 
 // An actor whose mailbox never runs dry lets the others of its worker run.
 func TestBusyActorGivesWay(t *testing.T) {
-	e, err := executor.New(executor.Config{Workers: 1, StallAfter: time.Second})
-	require.NoError(t, err)
-	s, err := NewSystem(Config{Executor: e})
-	require.NoError(t, err)
+	s, e := unwatchedSystem(t) // by itself, not by the monitor
 	var stop atomic.Bool
 	busy := spawn(t, s, simple(func(c *Context[int], m int) error {
 		if stop.Load() {
@@ -108,9 +103,7 @@ func TestBusyActorGivesWay(t *testing.T) {
 	other := spawn(t, s, simple(func(*Context[int], int) error { stop.Store(true); return nil }))
 	require.NoError(t, other.Tell(1))
 	await(t, stop.Load, "the other actor's turn")
-	require.Zero(t, e.Stats().HandOvers, "by itself, not by the monitor")
-	require.NoError(t, s.Shutdown(worldtest.Within(t)))
-	require.NoError(t, e.Shutdown(worldtest.Within(t)))
+	require.Zero(t, e.Stats().HandOvers)
 }
 
 // A timer that the Stopped hook sets does not tick for an actor that has ended.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -29,7 +30,11 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "%d bytes are still mapped: a group or pool was not closed, or not unmapped\n", n)
 		code = 1
 	}
-	if err := goleak.Find(); code == 0 && err != nil {
+	err := goleak.Find()
+	for end := time.Now().Add(30 * time.Second); code == 0 && err != nil && time.Now().Before(end); {
+		err = goleak.Find()
+	}
+	if code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

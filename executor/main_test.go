@@ -235,6 +235,44 @@ func (c *manualClock) advance(t testing.TB, d time.Duration) {
 	c.mu.Unlock()
 }
 
+// handOver has the monitor look twice, StallAfter apart: what the first look finds inside a task is handed over by the second
+// if work waits behind it.
+func (c *manualClock) handOver(t testing.TB) {
+	t.Helper()
+	c.advance(t, defaultStallAfter)
+	c.advance(t, defaultStallAfter)
+	c.asleep(t)
+}
+
+// unwatched is the system's clock, on which the monitor sleeps until it is told that the test is over.
+type unwatched struct {
+	systemClock
+	over chan struct{}
+}
+
+func (c unwatched) Sleep(time.Duration) { <-c.over }
+
+// startUnwatched is start for a test that nothing may be handed over in: a task that is kept off the CPU looks to the monitor
+// like one that blocks.
+func startUnwatched(t testing.TB, c Config) *Executor {
+	t.Helper()
+	clock := unwatched{over: make(chan struct{})}
+	c.Clock = clock
+	e := start(t, c)
+	t.Cleanup(func() { close(clock.over) })
+	return e
+}
+
+// startManual is start with a clock that stands still, so that the monitor looks when the test says so.
+func startManual(t testing.TB, c Config) (*Executor, *manualClock) {
+	t.Helper()
+	clock := newManualClock()
+	c.Clock = clock
+	e := start(t, c)
+	t.Cleanup(clock.free)
+	return e, clock
+}
+
 // free lets everybody go who sleeps or ever will.
 func (c *manualClock) free() {
 	c.mu.Lock()

@@ -140,7 +140,7 @@ func TestWakeAtHandOver(t *testing.T) {
 // What a driver's Poll makes ready must not wake that driver: in an engine this is a system call for each turn.
 func TestOwnDeliveryWakesNobody(t *testing.T) {
 	d := newTestDriver()
-	e := start(t, Config{Workers: 1, NewDriver: func(*Worker) (Driver, error) { return d, nil }})
+	e := startUnwatched(t, Config{Workers: 1, NewDriver: func(*Worker) (Driver, error) { return d, nil }})
 	w := e.Workers()[0]
 	ran := make(chan struct{})
 	var task Task

@@ -447,7 +447,7 @@ func TestBudget(t *testing.T) {
 		yields        int
 	}{{100, 0, 10}, {0, 50, 20}, {100, -1, 0}, {1 << 20, 0, 0}} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			e := start(t, Config{Workers: 1, CoroutineBudget: c.config, DemoteAfter: -1})
+			e := startUnwatched(t, Config{Workers: 1, CoroutineBudget: c.config, DemoteAfter: -1})
 			done := make(chan int, 1)
 			require.NoError(t, e.Workers()[0].Start(new(Coroutine), Spawn{Budget: c.spawn, Run: func() {
 				n := 0
@@ -466,7 +466,7 @@ func TestBudget(t *testing.T) {
 
 // Ended coroutines leave their stacks to later ones, also after a panic, and none is left at the end.
 func TestStacksAreUsedAgain(t *testing.T) {
-	e := start(t, Config{Workers: 1, OnPanic: func(*PanicError) {}})
+	e := startUnwatched(t, Config{Workers: 1, OnPanic: func(*PanicError) {}})
 	w := e.Workers()[0]
 	var seen []uintptr
 	for i := range 20 {

@@ -32,7 +32,7 @@ var blockers = map[string]func(t *testing.T, release <-chan struct{}) func(){
 func TestStallIsHandedOver(t *testing.T) {
 	for name, block := range blockers {
 		t.Run(name, func(t *testing.T) {
-			e := start(t, Config{Workers: 1})
+			e, clock := startManual(t, Config{Workers: 1})
 			w := e.Workers()[0]
 			release := make(chan struct{})
 			do := block(t, release)
@@ -58,6 +58,10 @@ func TestStallIsHandedOver(t *testing.T) {
 				s.Leave()
 			}, Exit: func(error) { close(done) }}))
 			await(t, blocked, "start")
+			waiting := make(chan struct{})
+			require.NoError(t, w.Go(func() { close(waiting) }))
+			clock.handOver(t)
+			await(t, waiting, "what waited")
 			for range 3 {
 				call(t, w, func() { Yield() })
 			}
@@ -173,7 +177,7 @@ func TestMonitorRestsBehindLongTask(t *testing.T) {
 }
 
 func TestDemotion(t *testing.T) {
-	e := start(t, Config{Workers: 1, DemoteAfter: 2, DemoteWindow: time.Hour})
+	e, clock := startManual(t, Config{Workers: 1, DemoteAfter: 2, DemoteWindow: time.Hour})
 	w := e.Workers()[0]
 	co := new(Coroutine)
 	at, step, parked, done := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -197,8 +201,11 @@ func TestDemotion(t *testing.T) {
 	}, Exit: func(error) { close(done) }}))
 	for i := range 2 {
 		await(t, at, "the blocking") // what comes now waits behind it
-		call(t, w, func() {})
-		until(t, func() bool { return e.Stats().HandOvers == uint64(i+1) }, "hand-over")
+		waiting := make(chan struct{})
+		require.NoError(t, w.Go(func() { close(waiting) }))
+		clock.handOver(t)
+		await(t, waiting, "what waited")
+		require.EqualValues(t, i+1, e.Stats().HandOvers)
 		step <- struct{}{}
 	}
 	await(t, parked, "the demoted coroutine")
@@ -277,7 +284,7 @@ func TestStallStress(t *testing.T) {
 
 // A monitor that wants to rest must not while a task runs.
 func TestMonitorDoesNotRestDuringTask(t *testing.T) {
-	e := start(t, Config{Workers: 1})
+	e := startUnwatched(t, Config{Workers: 1})
 	began, release := make(chan struct{}), make(chan struct{})
 	require.NoError(t, e.Go(func() {
 		close(began)
@@ -286,9 +293,6 @@ func TestMonitorDoesNotRestDuringTask(t *testing.T) {
 	await(t, began, "the task")
 	rested := make(chan struct{})
 	m := newMonitor(e)
-	if m.allSleep() {
-		t.Skip("handed over already: the new runner sleeps")
-	}
 	go func() {
 		m.rest()
 		close(rested)

@@ -168,7 +168,7 @@ func TestTimersFromManyGoroutines(t *testing.T) {
 }
 
 func TestSleep(t *testing.T) {
-	e := start(t, Config{Workers: 1})
+	e := startUnwatched(t, Config{Workers: 1})
 	w := e.Workers()[0]
 	sleep := func() {
 		before := e.clock.Now()
@@ -180,8 +180,16 @@ func TestSleep(t *testing.T) {
 		Sleep(time.Microsecond)
 	}
 	sleep()
-	call(t, w, sleep)
-	require.Zero(t, e.Stats().HandOvers)
+	call(t, w, func() {
+		other := false
+		if err := w.Go(func() { other = true }); err != nil {
+			t.Error(err)
+		}
+		sleep()
+		if !other {
+			t.Error("the sleep held the worker up")
+		}
+	})
 }
 
 // A time beyond the clock's end is one that never comes, not one that has passed.

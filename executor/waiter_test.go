@@ -232,7 +232,7 @@ func TestWaitInLoopStatePanics(t *testing.T) {
 
 func TestCurrent(t *testing.T) {
 	require.Nil(t, Current())
-	e := start(t, Config{Workers: 2})
+	e := startUnwatched(t, Config{Workers: 2})
 	for _, w := range e.Workers() {
 		co := new(Coroutine)
 		c := make(chan struct{})

@@ -70,9 +70,11 @@ func sendFile(pc *proactor.Conn, r io.Reader) (sent int64, handled bool, err err
 		if co {
 			piece = min(left, filePiece)
 		}
-		n, err := sendPiece(pc, raw, int(piece), co)
+		n, tried, err := sendPiece(pc, raw, int(piece), co)
 		sent, left = sent+n, left-n
 		switch {
+		case sent == 0 && !tried && (err == ErrClosed || err == os.ErrDeadlineExceeded):
+			return 0, false, nil // it is the Write of a copy that fails then, as in the standard library
 		case sent == 0 && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)):
 			return 0, false, nil
 		case err != nil || n == 0:
@@ -85,10 +87,11 @@ func sendFile(pc *proactor.Conn, r io.Reader) (sent int64, handled bool, err err
 	return sent, true, nil
 }
 
-// sendPiece sends up to n bytes from the file's position, less only at its end or with an error.
-func sendPiece(pc *proactor.Conn, raw syscall.RawConn, n int, co bool) (sent int64, err error) {
+// sendPiece sends up to n bytes from the file's position, less only at its end or with an error. tried says whether it came as
+// far as the system call.
+func sendPiece(pc *proactor.Conn, raw syscall.RawConn, n int, co bool) (sent int64, tried bool, err error) {
 	send := func() {
-		if e := raw.Control(func(fd uintptr) { sent, err = sendRange(pc, int(fd), n) }); e != nil {
+		if e := raw.Control(func(fd uintptr) { sent, tried, err = sendRange(pc, int(fd), n) }); e != nil {
 			err = e
 		}
 	}
@@ -97,13 +100,14 @@ func sendPiece(pc *proactor.Conn, raw syscall.RawConn, n int, co bool) (sent int
 	} else {
 		send()
 	}
-	return sent, err
+	return sent, tried, err
 }
 
 // sendRange is sendfile(2) for as long as it takes.
-func sendRange(pc *proactor.Conn, file, n int) (sent int64, err error) {
+func sendRange(pc *proactor.Conn, file, n int) (sent int64, tried bool, err error) {
 	var failed error
 	err = pc.WriteWith(func(fd int) bool {
+		tried = true
 		for sent < int64(n) {
 			m, err := unix.Sendfile(fd, file, nil, n-int(sent))
 			if m > 0 {
@@ -125,7 +129,7 @@ func sendRange(pc *proactor.Conn, file, n int) (sent int64, err error) {
 	if err == nil {
 		err = failed
 	}
-	return sent, named("sendfile", err)
+	return sent, tried, named("sendfile", err)
 }
 
 // inMemory reports whether the page cache has the next n bytes, as far as some of them tell.

@@ -45,6 +45,12 @@ func (c *IPConn) Write(b []byte) (int, error) {
 	return c.own().Write(b)
 }
 
+// writeBuffers is Buffers.WriteTo to the address that the socket is connected to, as one packet.
+func (c *IPConn) writeBuffers(v *Buffers) (n int64, err error) {
+	await(func() { n, err = (*stdnet.Buffers)(v).WriteTo(c.own()) })
+	return n, err
+}
+
 // Close closes the socket: whoever waits on it returns ErrClosed.
 func (c *IPConn) Close() error { return c.own().Close() }
 

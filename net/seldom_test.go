@@ -240,6 +240,29 @@ func TestCopyErrors(t *testing.T) {
 	})
 }
 
+// TestCopyFileLate: a file that is to go to a connection that is closed or past its deadline is not sent, and the error is that
+// of the write.
+func TestCopyFileLate(t *testing.T) {
+	compare(t, func(r *record) {
+		c, _ := r.tcpPair()
+		name, _ := someFile(r.t, 100)
+		send := func(limit int64) {
+			f, err := os.Open(name)
+			require.NoError(r.t, err)
+			defer f.Close()
+			n, err := c.ReadFrom(io.LimitReader(f, limit))
+			at, _ := f.Seek(0, io.SeekCurrent)
+			r.note(fmt.Sprint("send ", limit, " stands at ", at), n, err)
+		}
+		r.err("past", c.SetWriteDeadline(past))
+		send(0)
+		send(20)
+		r.err("close", c.Close())
+		send(0)
+		send(20)
+	})
+}
+
 // TestSpliceUnix: between TCP and a Unix stream the bytes arrive, in either direction, and the caller's limit is counted down.
 func TestSpliceUnix(t *testing.T) {
 	compare(t, func(r *record) {
@@ -271,22 +294,10 @@ func TestEmptyBuffers(t *testing.T) {
 	compareStreams(t, func(r *record, network string) {
 		c, _ := r.pair(network)
 		for _, list := range [][][]byte{nil, {}, {nil}, {nil, {}, nil}, {nil, []byte("a"), nil}} {
-			n, left, err := r.writeBuffers(list, c)
+			n, left, err := slicesTo(c, list...)
 			r.note(fmt.Sprint(list, " leaves ", left), n, err)
 		}
 	})
-}
-
-// writeBuffers writes list with the Buffers of the package under test, and returns how many are left of it.
-func (r *record) writeBuffers(list [][]byte, c Conn) (int64, int, error) {
-	if _, ours := c.(buffersWriter); ours {
-		v := Buffers(list)
-		n, err := v.WriteTo(c)
-		return n, len(v), err
-	}
-	v := stdnet.Buffers(list)
-	n, err := v.WriteTo(c)
-	return n, len(v), err
 }
 
 // closeRaw closes the socket of a Control that does not return, which package net would leave open.

@@ -155,6 +155,7 @@ func udpProgram(t *testing.T, a udpAPI, network, host string) []string {
 		udpWrites(x, d, l, buf, to, at)
 		udpWrong(x, d, l, to, at)
 		udpLimits(x, d, l)
+		udpSlices(x, d, l)
 	})
 	udpEnds(t, x, a, network, ip)
 	return x.lines
@@ -259,6 +260,45 @@ func udpWrong(x *transcript, d, l udpConn, to *UDPAddr, at netip.AddrPort) {
 	}
 }
 
+// slicesTo writes list to c with the Buffers of c's package, and returns how many are left of it.
+func slicesTo(c Conn, list ...[]byte) (n int64, left int, err error) {
+	if _, ours := c.(buffersWriter); ours {
+		v := Buffers(list)
+		n, err = v.WriteTo(c)
+		return n, len(v), err
+	}
+	v := stdnet.Buffers(list)
+	n, err = v.WriteTo(c)
+	return n, len(v), err
+}
+
+// udpSlices are Buffers: one datagram for as many slices as one system call takes.
+func udpSlices(x *transcript, d, l udpConn) {
+	buf := make([]byte, 70000)
+	many := func(n int) (list [][]byte) {
+		for i := range n {
+			list = append(list, []byte{byte(i)})
+		}
+		return list
+	}
+	for _, s := range []struct {
+		datagrams int
+		list      [][]byte
+	}{
+		{1, [][]byte{[]byte("one"), nil, []byte("two"), {}}}, {1, many(1024)}, {2, many(1025)}, {0, nil}, {0, [][]byte{nil, {}}},
+		{1, [][]byte{make([]byte, 40000), make([]byte, 20000)}}, {0, [][]byte{make([]byte, 40000), make([]byte, 30000)}},
+	} {
+		n, left, err := slicesTo(d, s.list...)
+		x.note("slices", len(s.list), n, left, err)
+		for range s.datagrams {
+			m, err := l.Read(buf)
+			x.note("datagram", m, buf[:min(m, 8)], err)
+		}
+	}
+	n, left, err := slicesTo(l, []byte("to"), []byte("nobody"))
+	x.note("slices to nobody", n, left, err)
+}
+
 // udpLimits are sizes, and what a peer that is not there answers.
 func udpLimits(x *transcript, d, l udpConn) {
 	n, err := d.Write(make([]byte, 65536))
@@ -304,6 +344,8 @@ func udpEnds(t *testing.T, x *transcript, a udpAPI, network string, ip IP) {
 		x.note("ReadMsg past", n, flags, ap, err)
 		n, err = l.WriteTo([]byte("x"), d.LocalAddr())
 		x.note("WriteTo past", n, err)
+		sent, left, err := slicesTo(l, nil)
+		x.note("no slices past", sent, left, err)
 		n, err = d.Read(nil)
 		x.note("Read nothing", n, err)
 		x.note("Close", l.Close(), l.Close())
@@ -311,6 +353,10 @@ func udpEnds(t *testing.T, x *transcript, a udpAPI, network string, ip IP) {
 		x.note("ReadFrom closed", n, from, err)
 		n, err = l.WriteTo([]byte("x"), d.LocalAddr())
 		x.note("WriteTo closed", n, err)
+		for _, list := range [][][]byte{{nil}, {[]byte("x")}} {
+			sent, left, err = slicesTo(l, list...)
+			x.note("slices closed", sent, left, err)
+		}
 		n, err = l.Write([]byte("x"))
 		x.note("Write closed", n, err)
 		x.note("SetDeadline closed", l.SetDeadline(past), l.SetReadBuffer(1000))

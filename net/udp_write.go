@@ -45,6 +45,28 @@ func (c *UDPConn) Write(b []byte) (int, error) {
 	}
 }
 
+// writeBuffers is Buffers.WriteTo to the address that the socket is connected to, as one datagram.
+func (c *UDPConn) writeBuffers(v *Buffers) (n int64, err error) {
+	if !c.ok() {
+		return 0, syscall.EINVAL
+	}
+	for {
+		var m int64
+		if pc := c.onEngine(); pc != nil {
+			m, err = v.sendGrams(func(slices [][]byte) error { return writeSlices(pc, slices) })
+			if err != nil {
+				err = c.opError("writev", nil, named("writev", err))
+			}
+			return n + m, err
+		}
+		await(func() { m, err = (*stdnet.Buffers)(v).WriteTo(c.std) })
+		n += m
+		if err == nil || !c.thrownOut(err) {
+			return n, err
+		}
+	}
+}
+
 // awaited runs f, which may block, on a goroutine of its own: for a coroutine on a socket that cannot move. It is a
 // function so that only who comes here pays for the closure.
 func awaited[T any](f func() (T, error)) (v T, err error) {
@@ -298,4 +320,22 @@ func writeOne(pc *proactor.PacketConn, b, oob, name []byte) (int, error) {
 	w.msgs[0], w.iov = dgram.Msg{}, unix.Iovec{}
 	writeCalls.Put(w)
 	return n, err
+}
+
+// writeSlices sends one datagram where the socket is connected, or none if there are no slices.
+func writeSlices(pc *proactor.PacketConn, slices [][]byte) error {
+	if len(slices) == 0 {
+		_, err := pc.WriteMsgs(nil)
+		return err
+	}
+	iovs := make([]unix.Iovec, len(slices))
+	for i, b := range slices {
+		iovs[i].Base = &b[0]
+		iovs[i].SetLen(len(b))
+	}
+	msgs := make([]dgram.Msg, 1)
+	msgs[0].Hdr.Iov = &iovs[0]
+	msgs[0].Hdr.SetIovlen(len(iovs))
+	_, err := pc.WriteMsgs(msgs)
+	return err
 }

@@ -48,7 +48,7 @@ func (c *UnixConn) ReadFromUnix(b []byte) (n int, addr *UnixAddr, err error) {
 	})
 	switch {
 	case err != nil:
-		err = named("recvfrom", err)
+		n, err = 0, named("recvfrom", err)
 	case failed != nil:
 		n, err = 0, os.NewSyscallError("recvfrom", failed)
 	case n == 0 && c.network != "unixgram":
@@ -177,6 +177,29 @@ func (c *UnixConn) writeToGram(b []byte, addr *UnixAddr) (int, error) {
 		return 0, c.messageError("write", addr, err)
 	}
 	return len(b), nil
+}
+
+// writeBuffers is Buffers.WriteTo to a connection. A datagram socket sends one datagram.
+func (c *UnixConn) writeBuffers(v *Buffers) (n int64, err error) {
+	if !c.ok() || c.network != "unixgram" {
+		return c.stream.writeBuffers(v)
+	}
+	if !c.messageOnEngine() {
+		n, err = (*stdnet.Buffers)(v).WriteTo(c.rt.std)
+		if err == nil || !c.thrownOut(err) {
+			return n, err
+		}
+	}
+	m, err := v.sendGrams(func(slices [][]byte) error {
+		return c.sendGram(context.Background(), "writev", func(fd int) error {
+			if len(slices) == 0 {
+				return nil
+			}
+			_, err := unix.SendmsgBuffers(fd, slices, nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+			return err
+		})
+	})
+	return n + m, c.opError("writev", err)
 }
 
 // sendGram calls send until the receiver has room, whose queue is short (net.unix.max_dgram_qlen, 10). There is nothing to

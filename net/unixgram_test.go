@@ -92,7 +92,18 @@ func TestUnixgram(t *testing.T) {
 		}))
 		r.note("raw read "+string(b[:n]), int64(n), err)
 
+		slices := func(c unixConn, list ...[]byte) {
+			n, left, err := slicesTo(c, list...)
+			r.note(fmt.Sprint("slices, left ", left), n, err)
+		}
+		slices(d, []byte("one"), nil, []byte("two"), nil)
+		read(l)
+		slices(d, nil, nil)
+		slices(l, []byte("x"), []byte("y"))
+
 		r.err("past", l.SetReadDeadline(past))
+		read(l)
+		r.err("soon", l.SetReadDeadline(soon()))
 		read(l)
 		r.err("none", l.SetReadDeadline(time.Time{}))
 		r.err("close", l.Close())
@@ -106,6 +117,8 @@ func TestUnixgram(t *testing.T) {
 		read(d)
 		n, err = d.Write([]byte("x"))
 		r.note("write, closed", int64(n), err)
+		slices(d, nil)
+		slices(d, []byte("x"))
 		n, err = l.WriteTo([]byte("x"), to)
 		r.note("write to, closed", int64(n), err)
 	})
@@ -142,11 +155,11 @@ func unixgramCoroutines(t *testing.T, e *proactor.Engine) {
 	defer lone.Close()
 	const many = 1000 // more than the kernel keeps (net.unix.max_dgram_qlen)
 	got := make(chan int, 1)
-	wrote := make(chan error, 2)
+	wrote := make(chan error, 3)
 	run := func(f func()) { require.NoError(t, e.Executor().Go(f)) }
 	run(func() { // the first on the only worker: if it kept that, nobody would write
 		n, b := 0, make([]byte, 8)
-		for range 2 * many {
+		for range 3 * many {
 			m, _, err := l.ReadFrom(b)
 			if err != nil || m != 1 || executor.Current() == nil {
 				t.Errorf("read %d after %d, %v; coroutine: %v", m, n, err, executor.Current() != nil)
@@ -159,6 +172,7 @@ func unixgramCoroutines(t *testing.T, e *proactor.Engine) {
 	})
 	for _, write := range []func() error{
 		func() error { _, err := d.Write([]byte("x")); return err },
+		func() error { _, _, err := slicesTo(d, []byte("z")); return err },
 		func() error { _, err := lone.WriteTo([]byte("y"), l.LocalAddr()); return err },
 	} {
 		run(func() {
@@ -171,9 +185,10 @@ func unixgramCoroutines(t *testing.T, e *proactor.Engine) {
 			wrote <- nil
 		})
 	}
-	require.NoError(t, <-wrote)
-	require.NoError(t, <-wrote)
-	require.Equal(t, 2*many, <-got)
+	for range 3 {
+		require.NoError(t, <-wrote)
+	}
+	require.Equal(t, 3*many, <-got)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -217,4 +232,14 @@ func rawCoroutines(t *testing.T, e *proactor.Engine) {
 		}
 	}))
 	require.Equal(t, "packet 127.0.0.1 <nil>", <-got)
+
+	d, err := On(e).DialIP("ip4:253", nil, &IPAddr{IP: stdnet.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	defer d.Close()
+	_, _, err = slicesTo(d, []byte("one "), []byte("packet"))
+	require.NoError(t, err)
+	b := make([]byte, 100)
+	n, _, err := c.ReadFromIP(b)
+	require.NoError(t, err)
+	require.Equal(t, "one packet", string(b[:n]))
 }

@@ -148,6 +148,7 @@ func TestLingeringCloseHoldsNobodyUp(t *testing.T) {
 
 func TestForcedShutdownDoesNotWaitForThePeer(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
+		cfg.grace = lingerTime - forcedLinger
 		e := newEngine(t, cfg)
 		c, _ := pair(t, e)
 		fill(t, c)

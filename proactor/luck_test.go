@@ -277,7 +277,8 @@ func TestForcedShutdownWithStuckSends(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			onEachBackend(t, func(t *testing.T, cfg Config) {
-				cfg.WriteQueue = 64 << 20 // more than the sockets take
+				cfg.WriteQueue = 64 << 20             // more than the sockets take
+				cfg.grace = lingerTime - forcedLinger // long, but too short for who lingers as if nothing was forced
 				e, err := New(cfg)
 				require.NoError(t, err)
 				l := listen(t)

@@ -497,7 +497,7 @@ func TestPacketShutdown(t *testing.T) {
 	for _, b := range []Backend{IOUring, Epoll} {
 		t.Run(b.String(), func(t *testing.T) {
 			skipWithout(t, b)
-			e, err := New(Config{Backend: b, Workers: 1})
+			e, err := New(Config{Backend: b, Workers: 1, grace: hangs})
 			require.NoError(t, err)
 			c, _ := packetSocket(t, e)
 			ended := make(chan error, 1)

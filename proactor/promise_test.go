@@ -318,6 +318,7 @@ func TestSendIsBoundedAndFlushed(t *testing.T) {
 // A shutdown whose context has ended closes everything, whatever it waits for.
 func TestForcedShutdown(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
+		cfg.grace = hangs
 		e, err := New(cfg)
 		require.NoError(t, err)
 		l := listen(t)

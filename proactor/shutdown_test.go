@@ -16,6 +16,7 @@ func TestShutdownWithoutConnectionsNeedsNoTime(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
+		cfg.grace = hangs
 		for range 20 {
 			e, err := New(cfg)
 			require.NoError(t, err)

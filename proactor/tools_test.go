@@ -85,6 +85,17 @@ func newSkewed() *skewed { return &skewed{began: time.Now().Add(-time.Second)} }
 func (s *skewed) Now() int64          { return int64(time.Since(s.began)) + s.extra.Load() }
 func (*skewed) Sleep(d time.Duration) { time.Sleep(d) }
 
+// unwatched is the system's monotonic clock, on which the executor's monitor sleeps until the test is over: nothing is handed
+// over, however long a task is kept off the CPU.
+type unwatched struct {
+	*skewed
+	over chan struct{}
+}
+
+func newUnwatched() *unwatched { return &unwatched{newSkewed(), make(chan struct{})} }
+
+func (u *unwatched) Sleep(time.Duration) { <-u.over }
+
 // told collects what an engine tells its operator.
 type told struct {
 	mu    sync.Mutex

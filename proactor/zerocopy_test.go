@@ -165,7 +165,7 @@ func TestCloseSharesNotForEver(t *testing.T) {
 // A shutdown by force ends with the memory that is shared given back, and the backend has nothing in flight.
 func TestShutdownWhileSharing(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, cfg Config) {
-		cfg.WriteQueue = 64 << 20
+		cfg.WriteQueue, cfg.grace = 64<<20, lingerTime-forcedLinger
 		e, err := New(cfg)
 		require.NoError(t, err)
 		c, _ := sharing(t, e, 0)

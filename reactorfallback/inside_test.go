@@ -105,11 +105,21 @@ func TestBurstIsFair(t *testing.T) {
 	require.NoError(t, r.Submit(&b))
 	send(loudPeer, make([]byte, 512*10))
 	send(quietPeer, make([]byte, 1))
+	arrived(t, loud, 512*10)
+	arrived(t, quiet, 1)
 	for polls := 1; counts[loud] < 10; polls++ {
 		poll(t, r, -1)
 		require.LessOrEqual(t, counts[loud], 2*polls)
 		require.Equal(t, 1, counts[quiet])
 	}
+}
+
+// arrived waits until n bytes can be read from fd: the kernel may hand over later what was sent on the same machine.
+func arrived(t *testing.T, fd int32, n int) {
+	require.Eventually(t, func() bool {
+		there, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
+		return err == nil && there >= n
+	}, 30*time.Second, time.Millisecond)
 }
 
 // The costs that the package promises: one registration for the life of the connection, one receive and one send an
@@ -146,11 +156,19 @@ func TestSyscallsAreExact(t *testing.T) {
 		}
 	}
 	round(1) // asks once a connection whether it is TCP
-	before := r.Stats().Syscalls
-	for i := range rounds {
-		round(i + 2)
+	// A round in which the kernel brings the messages in several batches, as it does where it is short of time, takes an
+	// epoll_wait for each.
+	end := time.Now().Add(30 * time.Second)
+	for i, exact := 2, 0; exact < rounds; i++ {
+		require.True(t, time.Now().Before(end), "%d rounds of %d were exact", exact, i)
+		before := r.Stats().Syscalls
+		round(i)
+		calls := r.Stats().Syscalls - before
+		require.GreaterOrEqual(t, calls, uint64(2*conns+1))
+		if calls == 2*conns+1 {
+			exact++
+		}
 	}
-	require.Equal(t, uint64(rounds*(2*conns+1)), r.Stats().Syscalls-before)
 }
 
 // What waits for readiness costs nothing until it comes: a Poll asks the kernel once and touches nothing else.
@@ -171,11 +189,13 @@ func TestWaitingDoesNotSpin(t *testing.T) {
 		poll(t, r, time.Millisecond)
 	}
 	require.Equal(t, 2, r.InFlight())
-	before := r.Stats().Syscalls
-	for range 10 {
-		require.Zero(t, poll(t, r, 0))
-	}
-	require.Equal(t, uint64(10), r.Stats().Syscalls-before)
+	require.Eventually(t, func() bool { // until the last of that room has been noticed
+		before, ended := r.Stats().Syscalls, 0
+		for range 10 {
+			ended += poll(t, r, 0)
+		}
+		return ended == 0 && r.Stats().Syscalls-before == 10
+	}, 30*time.Second, time.Millisecond)
 	r.Cancel(&in)
 	r.Cancel(&out)
 	poll(t, r, -1)

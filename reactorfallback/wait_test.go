@@ -59,9 +59,11 @@ func TestLateWriteEndsNothing(t *testing.T) {
 // A worker that two ticks find without work parks; one that is busy again does not, and drops the parker.
 func TestParkAndHoldByTurns(t *testing.T) {
 	r := start(t, Config{})
-	timer := time.AfterFunc(20*time.Millisecond, r.Wake)
-	defer timer.Stop()
-	poll(t, r, -1)
+	for after := 20 * time.Millisecond; r.parker == nil && after < 30*time.Second; after *= 2 { // until two ticks came before the Wake
+		timer := time.AfterFunc(after, r.Wake)
+		defer timer.Stop()
+		poll(t, r, -1)
+	}
 	require.True(t, r.pace.Idle())
 	require.False(t, r.ticking, "the tick goes on while idle")
 	require.NotNil(t, r.parker, "did not park")
