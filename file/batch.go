@@ -46,11 +46,11 @@ func (f *File) WriteBatchContext(ctx context.Context, ios []IO) error {
 
 func (f *File) batch(ctx context.Context, d *direction, name string, ios []IO) error {
 	if err := f.enter(name); err != nil {
-		return err
+		return refuse(ios, err)
 	}
 	defer f.leave()
 	if d == writing && f.appends {
-		return errAppend
+		return refuse(ios, errAppend)
 	}
 	left, ended := 0, ctx.Err() != nil
 	for i := range ios {
@@ -87,6 +87,14 @@ func (f *File) batch(ctx context.Context, d *direction, name string, ios []IO) e
 		}
 	}
 	return nil
+}
+
+// refuse says err of each of ios, which may have the results of an earlier call.
+func refuse(ios []IO, err error) error {
+	for i := range ios {
+		ios[i].N, ios[i].Err = 0, err
+	}
+	return err
 }
 
 // fromCache reports whether the page cache did all of b.

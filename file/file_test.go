@@ -182,6 +182,25 @@ func TestBatchFromCache(t *testing.T) {
 		}
 		require.NoError(t, f.Close())
 		require.ErrorIs(t, f.ReadBatch(ios), os.ErrClosed)
+		for _, b := range ios {
+			require.Zero(t, b.N, "left from the call before")
+			require.ErrorIs(t, b.Err, os.ErrClosed)
+		}
+	})
+}
+
+// A batch that is refused as a whole says so of each, also where the one before went well.
+func TestBatchOfAppends(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		f, err := p.OpenFile(filepath.Join(t.TempDir(), "file"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		require.NoError(t, err)
+		ios := []IO{{P: []byte("a"), N: 1}, {P: []byte("b"), N: 1}}
+		require.ErrorIs(t, f.WriteBatch(ios), errAppend)
+		for _, b := range ios {
+			require.Zero(t, b.N)
+			require.ErrorIs(t, b.Err, errAppend)
+		}
+		require.NoError(t, f.Close())
 	})
 }
 

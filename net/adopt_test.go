@@ -193,3 +193,23 @@ func TestMoveAfterTrial(t *testing.T) {
 		})
 	}
 }
+
+// testing.AllocsPerRun leaves one P for its duration. What a connection does then must not be counted with the engine's start:
+// a stack that has known more Ps leaves its connections where they are.
+func TestOnePForAWhile(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		c, peer := pipe(t, On(e), false)
+		defer c.Close()
+		defer peer.Close()
+		b := make([]byte, 1)
+		n := testing.AllocsPerRun(3*trialReads, func() {
+			_, err := peer.Write(b)
+			require.NoError(t, err)
+			_, err = c.Read(b)
+			require.NoError(t, err)
+		})
+		require.Zero(t, n)
+		require.Nil(t, c.conn.Load())
+	})
+}

@@ -154,6 +154,7 @@ type TCPListener struct {
 // wrapTCPListener makes a TCPListener. ka is what its connections are to have, and whether std sets that by itself.
 func (s *Stack) wrapTCPListener(tl *stdnet.TCPListener, ka keepAlive, network string) *TCPListener {
 	presetAccepted(tl, &ka)
+	s.severalPs() // those that there are when a server begins count, too
 	l := &TCPListener{keepAlive: ka}
 	l.wrap(s, tl, network)
 	return l

@@ -5,6 +5,7 @@ package net
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/ouro-io/ouro/executor"
@@ -15,6 +16,7 @@ import (
 type Stack struct {
 	fixed  *proactor.Engine // nil: the default engine, started when it is first needed
 	policy modePolicy
+	shared atomic.Bool // more than one P was seen
 }
 
 // modePolicy says where connections of ordinary goroutines live. Tests force it.
@@ -59,12 +61,27 @@ func (s *Stack) onEngine(onCoroutine bool) bool {
 // poller. It was measured (64 B echo, 64 connections): with one P the ring's batches need 0.72 of the standard library's
 // CPU; with more Ps each wake-up also wakes another idle thread, and the ring needs 0.9 to 1.1. On epoll the runtime's own
 // poller has nothing to envy us.
+//
+// A process that had more Ps when it listened or connected has one for a while only: testing.AllocsPerRun does that, and
+// would count the engine's start.
 func (s *Stack) quicker() bool {
-	if s.policy != modeByMeasurement || runtime.GOMAXPROCS(0) > 1 {
+	if s.policy != modeByMeasurement || s.severalPs() {
 		return false
 	}
 	e, err := s.engine()
 	return err == nil && e.Info().Backend == proactor.IOUring
+}
+
+// severalPs reports whether there is, or was at an earlier look, more than one P.
+func (s *Stack) severalPs() bool {
+	if s.shared.Load() {
+		return true
+	}
+	if runtime.GOMAXPROCS(0) == 1 {
+		return false
+	}
+	s.shared.Store(true)
+	return true
 }
 
 // onCoroutine reports whether the caller is a coroutine of any engine.

@@ -18,7 +18,9 @@ func (s *Stack) wrapTCP(tc *stdnet.TCPConn, network string) *TCPConn {
 		rt runtimeConn
 	})
 	c.wrap(&c.rt, s, tc, network)
-	c.rt.trial.Store(trialReads)
+	if !s.severalPs() {
+		c.rt.trial.Store(trialReads)
+	}
 	return &c.TCPConn
 }
 
