@@ -3,6 +3,7 @@
 package net
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -206,6 +207,67 @@ func TestPackets(t *testing.T) {
 		n, err = c.Write(make([]byte, 64<<20))
 		r.note("write too much", int64(n), err)
 	})
+}
+
+// TestMessageLease: a lease holds all of a message, however long, and messages wait while reading is paused.
+func TestMessageLease(t *testing.T) {
+	body := func(t *testing.T, network string, c, s moreConn) {
+		message := bytes.Repeat([]byte("0123456789"), 6_000)
+		receive := func(want []byte) {
+			l, err := s.ReadLease()
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(want, l.Bytes()), "%d bytes", l.Len())
+			l.Release()
+		}
+		for range 2 {
+			for _, p := range [][]byte{message, []byte("short"), message[:4097]} {
+				_, err := c.Write(p)
+				require.NoError(t, err)
+				receive(p)
+			}
+			require.NoError(t, s.PauseRead())
+			_, err := c.Write([]byte("paused"))
+			require.NoError(t, err)
+			require.NoError(t, s.SetReadDeadline(soon()))
+			_, err = s.ReadLease()
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.NoError(t, s.SetReadDeadline(soon()))
+			_, _, _, _, err = s.(*UnixConn).ReadMsgUnix(make([]byte, 8), nil)
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.NoError(t, s.SetReadDeadline(time.Time{}))
+			require.NoError(t, s.ResumeRead())
+			receive([]byte("paused"))
+		}
+		_, err := c.Write(nil)
+		require.NoError(t, err)
+		if network == "unixgram" {
+			receive(nil)
+		} else {
+			_, err = s.ReadLease()
+			require.Equal(t, io.EOF, err)
+		}
+		require.NoError(t, s.Close())
+		_, err = s.ReadLease()
+		require.ErrorIs(t, err, ErrClosed)
+	}
+	for _, network := range []string{"unixpacket", "unixgram"} {
+		onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+			for _, p := range []modePolicy{modeEngine, modeRuntime} {
+				for _, on := range []func(func()){func(f func()) { f() }, func(f func()) { runOn(e, f) }} {
+					r := &record{t: t, api: ourAPI(forced(e, p))}
+					on(func() {
+						if network == "unixgram" {
+							l, d := gramPair(r, r.api.listenGram, r.api.dialGram)
+							body(t, network, d.(moreConn), l.(moreConn))
+							return
+						}
+						c, s := r.pair(network)
+						body(t, network, c.(moreConn), s.(moreConn))
+					})
+				}
+			}
+		})
+	}
 }
 
 // Serve has coroutines serve Unix connections on the engine, of each kind.

@@ -72,7 +72,7 @@ func (c *UnixConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *UnixAdd
 	var from unix.Sockaddr
 	var failed error
 	pc := c.conn.Load()
-	err = pc.ReadWith(func(fd int) bool {
+	err = pc.ReceiveWith(func(fd int) bool {
 		n, oobn, flags, from, failed = unix.Recvmsg(fd, b, oob, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
 		return failed != unix.EAGAIN && failed != unix.EINTR
 	})

@@ -42,7 +42,7 @@ func (c *UnixConn) ReadFromUnix(b []byte) (n int, addr *UnixAddr, err error) {
 	var from unix.Sockaddr
 	var failed error
 	pc := c.conn.Load()
-	err = pc.ReadWith(func(fd int) bool {
+	err = pc.ReceiveWith(func(fd int) bool {
 		n, from, failed = unix.Recvfrom(fd, b, unix.MSG_DONTWAIT)
 		return failed != unix.EAGAIN && failed != unix.EINTR
 	})
@@ -144,6 +144,64 @@ func (c *UnixConn) WriteContext(ctx context.Context, b []byte) (int, error) {
 		return c.writeGram(ctx, b)
 	}
 	return c.stream.WriteContext(ctx, b)
+}
+
+// ReadLease is Read that hands over a buffer with what has arrived: all of a message, where the socket keeps their bounds.
+// The caller releases it. In runtime mode it moves the connection to the engine.
+func (c *UnixConn) ReadLease() (buffers.Lease, error) {
+	if !c.ok() || c.network == "unix" {
+		return c.stream.ReadLease()
+	}
+	m := wholeMessage{network: c.network}
+	if c.conn.Load() == nil && c.toEngine() != nil {
+		err := (*rawConn)(&c.stream).Read(func(fd uintptr) bool { return m.receive(int(fd)) })
+		var failed *OpError
+		if errors.As(err, &failed) {
+			failed.Op = "read"
+		}
+		return m.lease(c, err)
+	}
+	pc := c.conn.Load()
+	err := pc.ReceiveWith(m.receive)
+	pc.Took(len(m.bytes))
+	return m.lease(c, c.opError("read", err))
+}
+
+// wholeMessage is a message that is read into memory of its own size.
+type wholeMessage struct {
+	network string
+	bytes   []byte
+	failed  error
+}
+
+// receive takes the next message. false means that there is none yet. Nobody else reads meanwhile.
+func (m *wholeMessage) receive(fd int) bool {
+	size, _, err := unix.Recvfrom(fd, nil, unix.MSG_PEEK|unix.MSG_TRUNC|unix.MSG_DONTWAIT)
+	if err == nil {
+		m.bytes = make([]byte, size)
+		size, _, err = unix.Recvfrom(fd, m.bytes, unix.MSG_DONTWAIT)
+	}
+	if err == unix.EAGAIN || err == unix.EINTR {
+		m.bytes = nil
+		return false
+	}
+	m.bytes = m.bytes[:max(size, 0)]
+	m.failed = os.NewSyscallError("read", err)
+	return true
+}
+
+// lease is what ReadLease returns. err says why nothing was received.
+func (m *wholeMessage) lease(c *UnixConn, err error) (buffers.Lease, error) {
+	switch {
+	case err != nil:
+	case m.failed != nil:
+		err = c.opError("read", m.failed)
+	case len(m.bytes) == 0 && m.network != "unixgram":
+		err = io.EOF
+	default:
+		return buffers.Wrap(m.bytes), nil
+	}
+	return buffers.Lease{}, err
 }
 
 // WriteLease writes the bytes of l like Write, and releases l in any case.

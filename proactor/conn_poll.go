@@ -217,7 +217,12 @@ func (c *Conn) recvNow(p []byte) (int, error) {
 // reports that it is done; no Read runs meanwhile, and the engine receives nothing. It is what syscall.RawConn's Read
 // is. The errors are ErrClosed, os.ErrDeadlineExceeded (the read deadline), ErrReadAhead, an error of the socket that
 // the engine was told before, and none of f's. It must not be used on a connection with a Handler.
-func (c *Conn) ReadWith(f func(fd int) bool) error {
+func (c *Conn) ReadWith(f func(fd int) bool) error { return c.readWith(f, false) }
+
+// ReceiveWith is ReadWith for what is a Read to its user: while PauseRead lasts, it waits.
+func (c *Conn) ReceiveWith(f func(fd int) bool) error { return c.readWith(f, true) }
+
+func (c *Conn) readWith(f func(fd int) bool, pauses bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.takeReadTurn(noContext); err != nil {
@@ -241,6 +246,12 @@ func (c *Conn) ReadWith(f func(fd int) bool) error {
 		return c.readError()
 	}
 	for {
+		if pauses && c.halted {
+			if err := c.awaitRead(noContext, false); err != nil {
+				return err
+			}
+			continue
+		}
 		done := c.call(f)
 		if done {
 			if c.polls != nil {
