@@ -68,7 +68,7 @@ func NewLoop(c LoopConfig) (*Loop, error) {
 }
 
 // Post has f called on the loop, in the order of the calls, and wakes it. Any goroutine. It fails with ErrLoop once the
-// loop is closed; f is not called then.
+// loop is closed; f is not called then, nor when Close comes before its turn.
 func (l *Loop) Post(f func()) error {
 	l.mu.Lock()
 	if l.closed {
@@ -149,7 +149,8 @@ func (l *Loop) runOne(f func(), rest []func()) {
 	returned = true
 }
 
-// Stop ends Run after the handlers that are under way. Any goroutine.
+// Stop ends Run after the handlers that are under way. Any goroutine. Where Run is not running it does nothing, not even to
+// the next one: who may be earlier than Run posts Stop, or ends Run's context.
 func (l *Loop) Stop() {
 	l.mu.Lock()
 	l.stop = l.running

@@ -87,7 +87,8 @@ func ProbeFeature(name string) (res Result, ok bool) {
 
 // Supports tries a ring with the given setup flags, adding the flags that they need (SetupSingleIssuer for
 // SetupDeferTaskrun …), so it also answers for flags that Setup refuses. An error means that the trial said nothing,
-// because setup is blocked or short of memory or descriptors. Conclusive answers are kept. Any goroutine.
+// because setup is blocked or short of memory or descriptors, or that there is none: of SetupNoMmap and
+// SetupRegisteredFDOnly, for which rings would have to be mapped otherwise. Conclusive answers are kept. Any goroutine.
 func Supports(flags SetupFlags) (bool, error) {
 	supportsCache.Lock()
 	yes, known := supportsCache.answers[flags]

@@ -29,8 +29,14 @@ func advise(r Report) []string {
 	default:
 		adviseTooLittle(r, add)
 	}
-	if r.Backend.Error != "" && r.Backend.Requested != proactor.Auto.String() {
-		add("%s=auto takes epoll where io_uring does not work", proactor.BackendEnv)
+	if r.Backend.Error != "" {
+		switch r.Backend.Requested {
+		case "uring", "io_uring":
+			add("%s=auto takes epoll where io_uring does not work", proactor.BackendEnv)
+		case "auto", "epoll":
+		default:
+			add("%[1]s=%[2]q is none of auto, uring and epoll: unset %[1]s, or set it to one of them", proactor.BackendEnv, r.Backend.Requested)
+		}
 	}
 	if soft := r.Limits.Nofile.Soft; soft != nil && *soft < fewDescriptors {
 		add("RLIMIT_NOFILE is %d and each connection takes a descriptor: raise it (ulimit -n; LimitNOFILE= of a systemd unit)", *soft)

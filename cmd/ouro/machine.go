@@ -3,7 +3,10 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -39,21 +42,29 @@ func finite(v uint64) *uint64 {
 	return &v
 }
 
-func sysctls() Sysctl {
-	return Sysctl{Disabled: sysctl("io_uring_disabled"), Group: sysctl("io_uring_group")}
-}
-
-// sysctl reads a number below /proc/sys/kernel; nil when there is none.
-func sysctl(name string) *int {
-	b, err := os.ReadFile("/proc/sys/kernel/" + name)
-	if err != nil {
-		return nil
+// sysctls reads the switches for io_uring below dir, which is /proc/sys/kernel.
+func sysctls(dir string) (s Sysctl) {
+	// Without /proc their absence means nothing.
+	if _, err := os.Stat(dir); err != nil {
+		return Sysctl{Error: err.Error()}
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		return nil
+	read := func(name string) *int {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		n := 0
+		if err == nil {
+			n, err = strconv.Atoi(strings.TrimSpace(string(b)))
+		}
+		if err != nil {
+			s.Error = err.Error()
+			return nil
+		}
+		return &n
 	}
-	return &n
+	s.Disabled, s.Group = read("io_uring_disabled"), read("io_uring_group")
+	return s
 }
 
 func processInfo() Process {

@@ -52,7 +52,7 @@ func probe(features bool) Report {
 		Kernel:  kernelInfo(),
 		Go:      GoInfo{Version: runtime.Version(), CPUs: runtime.NumCPU(), MaxProcs: runtime.GOMAXPROCS(0)},
 		Limits:  limits(),
-		Sysctl:  sysctls(),
+		Sysctl:  sysctls("/proc/sys/kernel"),
 		Process: processInfo(),
 		Backend: chosenBackend(),
 		IOUring: ringInfo(),

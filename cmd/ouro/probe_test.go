@@ -183,6 +183,9 @@ func TestAdvice(t *testing.T) {
 			r.Backend = Backend{Requested: "uring", Error: "io_uring was asked for"}
 			r.IOUring = IOUring{Call: "setup", Errno: "ENOSYS", Remedy: "use a newer kernel"}
 		}, []string{"use a newer kernel", "OURO_BACKEND=auto"}},
+		"forced, no such backend": {func(r *Report) {
+			r.Backend = Backend{Requested: "kqueue", Error: "use auto, uring or epoll"}
+		}, []string{`OURO_BACKEND="kqueue" is none of`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := sample()
@@ -194,6 +197,20 @@ func TestAdvice(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A switch that is not there is told from one that cannot be seen.
+func TestSysctls(t *testing.T) {
+	dir := t.TempDir()
+	require.Equal(t, Sysctl{}, sysctls(dir))
+	require.Contains(t, sysctlText(sysctls(dir)), "does not exist")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "io_uring_disabled"), []byte("1\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "io_uring_group"), []byte("7\n"), 0o600))
+	require.Contains(t, sysctlText(sysctls(dir)), "io_uring_disabled=1 (CAP_SYS_ADMIN")
+	require.Equal(t, 7, *sysctls(dir).Group)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "io_uring_disabled"), []byte("x\n"), 0o600))
+	require.Contains(t, sysctlText(sysctls(dir)), "unknown: ")
+	require.Contains(t, sysctlText(sysctls(filepath.Join(dir, "no proc"))), "unknown: ")
 }
 
 func TestParseStatus(t *testing.T) {

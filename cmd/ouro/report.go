@@ -78,6 +78,8 @@ type Sysctl struct {
 	Disabled *int `json:"ioUringDisabled"`
 	// Group is kernel.io_uring_group, -1 for none.
 	Group *int `json:"ioUringGroup"`
+	// Error says why nothing is known of them.
+	Error string `json:"error"`
 }
 
 // Process is from proc_pid_status(5).

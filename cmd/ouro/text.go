@@ -97,6 +97,9 @@ func bytesText(n uint64) string {
 }
 
 func sysctlText(s Sysctl) string {
+	if s.Error != "" {
+		return "unknown: " + s.Error
+	}
 	if s.Disabled == nil {
 		return "kernel.io_uring_disabled does not exist (before 6.6, or no io_uring)"
 	}
