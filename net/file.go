@@ -13,7 +13,8 @@ func (s *Stack) FileConn(f *os.File) (Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.take(c, networkOf(c), onCoroutine(), "file")
+	c, err = s.take(c, networkOf(c), onCoroutine(), "file")
+	return fromFile(c), err
 }
 
 // FileListener makes a listener of a copy of f's socket. The caller still closes f.
@@ -31,7 +32,15 @@ func (s *Stack) FilePacketConn(f *os.File) (PacketConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.takePacket(c, c.LocalAddr().Network()), nil
+	return fromFile(s.takePacket(c, c.LocalAddr().Network())), nil
+}
+
+// fromFile notes in a UDP socket where it comes from.
+func fromFile[C any](c C) C {
+	if u, ok := any(c).(*UDPConn); ok {
+		u.fromFile = true
+	}
+	return c
 }
 
 // networkOf is the network that the standard library gives a connection from a file: that of its address.

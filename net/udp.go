@@ -20,10 +20,11 @@ import (
 // the kernel has it.
 type UDPConn struct {
 	udpMode
-	network string // as it was dialled or listened to: udp, udp4 or udp6
-	gro     atomic.Bool
-	plain   plainReads
-	gso     gsoState
+	network  string // as it was dialled or listened to: udp, udp4 or udp6
+	fromFile bool   // then the standard library takes it for one that is not connected, whatever its socket is
+	gro      atomic.Bool
+	plain    plainReads
+	gso      gsoState
 	// lastFrom is the sender of the last datagram of a ReadBatch, as the next usually is the same.
 	lastFrom atomic.Pointer[sender]
 
@@ -40,6 +41,9 @@ func (s *Stack) wrapUDP(std *stdnet.UDPConn, network string) *UDPConn {
 	}
 	return c
 }
+
+// connected reports whether a write is given no address. The errors of one that has the wrong are the standard library's.
+func (c *UDPConn) connected() bool { return c.std.RemoteAddr() != nil && !c.fromFile }
 
 func (c *UDPConn) ok() bool { return c != nil && c.std != nil }
 

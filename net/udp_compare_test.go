@@ -41,6 +41,7 @@ type udpConn interface {
 type udpAPI struct {
 	listen func(network string, laddr *UDPAddr) (udpConn, error)
 	dial   func(network string, laddr, raddr *UDPAddr) (udpConn, error)
+	file   func(*os.File) (Conn, error)
 	run    func(t *testing.T, f func())
 }
 
@@ -49,14 +50,14 @@ func here(_ *testing.T, f func()) { f() }
 func stdUDP() udpAPI {
 	return udpAPI{
 		func(n string, l *UDPAddr) (udpConn, error) { return stdnet.ListenUDP(n, l) },
-		func(n string, l, r *UDPAddr) (udpConn, error) { return stdnet.DialUDP(n, l, r) }, here,
+		func(n string, l, r *UDPAddr) (udpConn, error) { return stdnet.DialUDP(n, l, r) }, stdnet.FileConn, here,
 	}
 }
 
 func ourUDP(s *Stack, coroutine bool) udpAPI {
 	a := udpAPI{
 		func(n string, l *UDPAddr) (udpConn, error) { return s.ListenUDP(n, l) },
-		func(n string, l, r *UDPAddr) (udpConn, error) { return s.DialUDP(n, l, r) }, here,
+		func(n string, l, r *UDPAddr) (udpConn, error) { return s.DialUDP(n, l, r) }, s.FileConn, here,
 	}
 	if coroutine {
 		a.run = func(t *testing.T, f func()) {
@@ -157,6 +158,7 @@ func udpProgram(t *testing.T, a udpAPI, network, host string) []string {
 		udpLimits(x, d, l)
 		udpSlices(x, d, l)
 	})
+	udpFromFile(t, x, a, d, l)
 	udpEnds(t, x, a, network, ip)
 	return x.lines
 }
@@ -297,6 +299,49 @@ func udpSlices(x *transcript, d, l udpConn) {
 	}
 	n, left, err := slicesTo(l, []byte("to"), []byte("nobody"))
 	x.note("slices to nobody", n, left, err)
+}
+
+// udpFromFile is a connected socket from a file: the standard library takes it for one that is not connected.
+func udpFromFile(t *testing.T, x *transcript, a udpAPI, d, l udpConn) {
+	f, err := d.File()
+	require.NoError(t, err)
+	defer f.Close()
+	other, err := a.listen("udp", &UDPAddr{IP: l.LocalAddr().(*UDPAddr).IP})
+	require.NoError(t, err)
+	defer other.Close()
+	x.name(other, "OTHER")
+	file, err := a.file(f)
+	require.NoError(t, err)
+	c := file.(udpConn)
+	defer c.Close()
+	at := other.LocalAddr().(*UDPAddr)
+	must := time.Now().Add(hangs)
+	x.note("deadline", other.SetDeadline(must), c.SetDeadline(must))
+	a.run(t, func() {
+		buf := make([]byte, 10)
+		n, err := c.Write([]byte("a"))
+		x.note("Write", n, err)
+		n, _, err = c.WriteMsgUDP([]byte("b"), nil, nil)
+		x.note("WriteMsgUDP to nobody", n, err)
+		n, _, err = c.WriteMsgUDPAddrPort([]byte("b"), nil, netip.AddrPort{})
+		x.note("WriteMsgUDPAddrPort to nobody", n, err)
+		n, err = l.Read(buf)
+		x.note("Read", buf[:n], err)
+		for step, write := range []func(b []byte) (int, error){
+			func(b []byte) (int, error) { return c.WriteTo(b, at) },
+			func(b []byte) (int, error) { return c.WriteToUDPAddrPort(b, at.AddrPort()) },
+			func(b []byte) (int, error) { n, _, err := c.WriteMsgUDP(b, nil, at); return n, err },
+			func(b []byte) (int, error) { n, _, err := c.WriteMsgUDPAddrPort(b, nil, at.AddrPort()); return n, err },
+		} {
+			n, err = write([]byte{byte(step)})
+			x.note("write elsewhere", step, n, err)
+			if err != nil {
+				break
+			}
+			n, err = other.Read(buf)
+			x.note("Read", buf[:n], err)
+		}
+	})
 }
 
 // udpLimits are sizes, and what a peer that is not there answers.

@@ -93,7 +93,7 @@ func (c *UDPConn) WriteToUDP(b []byte, addr *UDPAddr) (int, error) {
 	}
 	for {
 		if pc := c.onEngine(); pc != nil {
-			if addr == nil || c.std.RemoteAddr() != nil {
+			if addr == nil || c.connected() {
 				return c.std.WriteToUDP(b, addr)
 			}
 			n, err := c.writeName(pc, "sendto", b, nil, addrPortOf(addr))
@@ -125,7 +125,7 @@ func (c *UDPConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error)
 	}
 	for {
 		if pc := c.onEngine(); pc != nil {
-			if !addr.IsValid() || c.std.RemoteAddr() != nil {
+			if !addr.IsValid() || c.connected() {
 				return c.std.WriteToUDPAddrPort(b, addr)
 			}
 			n, err := c.writeName(pc, "sendto", b, nil, addr)
@@ -158,7 +158,7 @@ func (c *UDPConn) WriteMsgUDP(b, oob []byte, addr *UDPAddr) (n, oobn int, err er
 	}
 	for {
 		if pc := c.onEngine(); pc != nil {
-			if (addr == nil) != (c.std.RemoteAddr() != nil) {
+			if (addr == nil) != c.connected() {
 				return c.std.WriteMsgUDP(b, oob, addr)
 			}
 			n, err := c.writeName(pc, "sendmsg", b, oob, addrPortOf(addr))
@@ -192,7 +192,7 @@ func (c *UDPConn) WriteMsgUDPAddrPort(b, oob []byte, addr netip.AddrPort) (n, oo
 	}
 	for {
 		if pc := c.onEngine(); pc != nil {
-			if addr.IsValid() == (c.std.RemoteAddr() != nil) {
+			if addr.IsValid() == c.connected() {
 				return c.std.WriteMsgUDPAddrPort(b, oob, addr)
 			}
 			n, err := c.writeName(pc, "sendmsg", b, oob, addr)
