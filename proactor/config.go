@@ -59,7 +59,8 @@ type Config struct {
 	// 8; at least 1.
 	ReceiveQuota int
 	// WriteQueue bounds the bytes that Conn.Send and PacketConn.Send keep for a socket; beyond it they return
-	// ErrWriteQueueFull. A datagram counts with 512 bytes more than it has. Default 1 MiB.
+	// ErrWriteQueueFull, but for a single lease or datagram, which is taken whatever its size when nothing is kept. A datagram
+	// counts with 512 bytes more than it has. Default 1 MiB.
 	WriteQueue int
 	// RingEntries and RingCQEntries size the io_uring queues; see ringbackend.Config. Default 256, at most 32768, and 16
 	// times RingEntries, at least RingEntries and at most 65536. Bad ones are refused with any backend.
