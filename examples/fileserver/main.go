@@ -6,6 +6,7 @@ import (
 	"flag"
 	"log"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/ouro-io/ouro/file"
@@ -16,6 +17,11 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "where to listen")
 	dir := flag.String("dir", ".", "what to serve")
 	flag.Parse()
+	if info, err := os.Stat(*dir); err != nil {
+		log.Fatal(err)
+	} else if !info.IsDir() {
+		log.Fatal(*dir, ": not a directory")
+	}
 	l, err := net.Listen("tcp", *addr)
 	if err != nil {
 		log.Fatal(err)

@@ -22,6 +22,8 @@ func TestFileServer(t *testing.T) {
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "big"), content, 0o600))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "sub"), 0o700))
+	require.Contains(t, exampletest.Refused(t, program, "-addr", "127.0.0.1:0", "-dir", filepath.Join(dir, "none")), "none: no such file")
+	require.Contains(t, exampletest.Refused(t, program, "-addr", "127.0.0.1:0", "-dir", filepath.Join(dir, "big")), "big: not a directory")
 	for _, backend := range []string{"auto", "epoll"} {
 		t.Run(backend, func(t *testing.T) {
 			url := "http://" + exampletest.Start(t, backend, program, "-addr", "127.0.0.1:0", "-dir", dir)

@@ -27,6 +27,7 @@ func TestPrograms(t *testing.T) {
 		_, err := os.ReadFile(filepath.Join(name, "main.go")) // the cached result ends when it changes, too
 		require.NoError(t, err)
 	}
+	require.Contains(t, exampletest.Refused(t, bin+"limiter", "-addr", "127.0.0.1:0", "-rate", "0"), "-rate 0: ")
 	for _, backend := range []string{"auto", "epoll"} {
 		env := append(os.Environ(), "OURO_BACKEND="+backend)
 		t.Run("scatter "+backend, func(t *testing.T) {

@@ -3,11 +3,13 @@ package exampletest
 
 import (
 	"bufio"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -47,4 +49,15 @@ func Start(t testing.TB, backend, program string, args ...string) string {
 	}
 	t.Fatal("the program ended before it listened")
 	return ""
+}
+
+// Refused runs a program whose flags are wrong, and returns what it says: it must end by itself, with a status other than 0.
+func Refused(t testing.TB, program string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // against hanging only
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
+	require.NoError(t, ctx.Err(), "it goes on: %s", out)
+	require.IsType(t, (*exec.ExitError)(nil), err, "%s", out)
+	return string(out)
 }

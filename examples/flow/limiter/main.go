@@ -20,6 +20,9 @@ func main() {
 	to := flag.String("to", "127.0.0.1:7007", "where to connect to")
 	rate := flag.Int("rate", 1<<20, "bytes per second and direction")
 	flag.Parse()
+	if *rate < 1 {
+		log.Fatalf("-rate %d: must be 1 or more", *rate)
+	}
 	l, err := net.Listen("tcp", *addr)
 	if err != nil {
 		log.Fatal(err)
