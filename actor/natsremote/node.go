@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -29,6 +30,9 @@ type Node struct {
 	conn   *nats.Conn
 	own    *server.Server
 	prefix string
+
+	closing sync.Once
+	closed  error // what Close returns
 }
 
 // startTimeout is how long a server in this process may take to start.
@@ -44,6 +48,9 @@ func Connect(c Config) (*Node, error) {
 	}
 	if c.URL != "" && (c.Host != "" || c.Port != 0) {
 		return nil, errors.New("natsremote: Config.URL excludes Host and Port, which are for a server in this process")
+	}
+	if c.Port < 0 || c.Port > 65535 {
+		return nil, fmt.Errorf("natsremote: Config.Port is %d: use 1 to 65535, or 0 for a free one", c.Port)
 	}
 	n := &Node{prefix: c.Prefix}
 	if c.URL == "" {
@@ -110,15 +117,24 @@ func (n *Node) Flush(ctx context.Context) error {
 	return n.conn.FlushWithContext(ctx)
 }
 
-// Close hands over what was told and what has arrived, and leaves; a server in this process stops. Actors live on.
+// Close hands over what was told and what has arrived, and leaves; a server in this process stops. Actors live on. Further
+// calls wait for the first and return what it does: an error where the connection had ended for good before.
 func (n *Node) Close() error {
-	closed := make(chan struct{})
-	n.conn.SetClosedHandler(func(*nats.Conn) { close(closed) })
+	n.closing.Do(func() { n.closed = n.close() })
+	return n.closed
+}
+
+func (n *Node) close() error {
+	// Not by the connection's handler for this: it is the user's, is not called where the connection has ended before, and may be
+	// switched off by an option.
+	ended := n.conn.StatusChanged(nats.CLOSED)
 	err := n.conn.Drain()
 	if err != nil { // not connected at the moment: nothing can be handed over
 		n.conn.Close()
 	}
-	<-closed
+	for !n.conn.IsClosed() {
+		<-ended
+	}
 	n.stopServer()
 	if errors.Is(err, nats.ErrConnectionReconnecting) {
 		return nil
@@ -126,10 +142,17 @@ func (n *Node) Close() error {
 	return err
 }
 
+// maxName bounds the bytes of a name and of a prefix. Servers end the connection of who sends a longer line than they take,
+// which is 4 KiB by default, and for good.
+const maxName = 1024
+
 // ErrName means that a name cannot be part of a subject.
-var ErrName = errors.New("natsremote: a name must not be empty, nor contain spaces, '*', '>' or empty parts between dots")
+var ErrName = errors.New("natsremote: a name must not be empty, longer than 1024 bytes, nor contain spaces, '*', '>' or empty parts between dots")
 
 func checkName(name string) error {
+	if len(name) > maxName {
+		return fmt.Errorf("%w: %q… has %d bytes", ErrName, name[:20], len(name))
+	}
 	if name == "" || strings.ContainsAny(name, " \t\r\n*>") || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.Contains(name, "..") {
 		return fmt.Errorf("%w: %q", ErrName, name)
 	}

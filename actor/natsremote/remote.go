@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -83,11 +84,16 @@ func (n *Node) serve(name string, handle func(b []byte, reply func([]byte, error
 			if m.Reply == "" {
 				return
 			}
-			answer := nats.NewMsg(m.Reply)
-			if answer.Data = b; err != nil {
-				answer.Data = nil
-				answer.Header.Set(errorHeader, err.Error())
+			if err == nil {
+				answer := nats.NewMsg(m.Reply)
+				answer.Data = b
+				if err = m.RespondMsg(answer); err == nil {
+					return
+				}
+				err = fmt.Errorf("the answer cannot be sent: %w", err) // too long, most likely
 			}
+			answer := nats.NewMsg(m.Reply)
+			answer.Header.Set(errorHeader, err.Error())
 			_ = m.RespondMsg(answer) // who asked learns of a failure by the time
 		})
 	})
@@ -157,8 +163,9 @@ func (r *Remote[M]) request(ctx context.Context, m M) *future.Future[[]byte] {
 			return nil, fmt.Errorf("%w: %s", ErrNobody, r.name)
 		case err != nil:
 			return nil, fmt.Errorf("natsremote: %s: %w", r.name, err)
-		case answer.Header.Get(errorHeader) != "":
-			return nil, &RemoteError{answer.Header.Get(errorHeader)}
+		}
+		if text, failed := answer.Header[errorHeader]; failed { // also one without a text
+			return nil, &RemoteError{strings.Join(text, " ")}
 		}
 		return answer.Data, nil
 	})

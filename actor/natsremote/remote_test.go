@@ -10,9 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -195,15 +197,98 @@ func TestEmbedded(t *testing.T) {
 }
 
 func TestBadConfig(t *testing.T) {
-	for _, name := range []string{"", "a b", "a..b", "*", ".a"} {
+	for _, name := range []string{"", "a b", "a..b", "*", ".a", strings.Repeat("a", maxName+1)} {
 		require.ErrorIs(t, checkName(name), ErrName)
 	}
 	_, err := Connect(Config{Prefix: "a b"})
 	require.ErrorIs(t, err, ErrName)
 	_, err = Connect(Config{URL: "nats://127.0.0.1:1", Port: 5})
 	require.ErrorContains(t, err, "excludes")
+	for _, port := range []int{-1, 65536} {
+		_, err = Connect(Config{Port: port})
+		require.ErrorContains(t, err, "Config.Port")
+	}
 	_, err = Connect(Config{URL: "nats://127.0.0.1:1"})
 	require.Error(t, err)
 	broken := Codec[int]{Encode: func(int) ([]byte, error) { return nil, errors.New("cannot") }}
 	require.ErrorContains(t, To(&Node{}, "x", broken).Tell(1), "cannot")
+}
+
+// Close returns, whoever calls it how often and whatever became of the connection.
+func TestCloseAgain(t *testing.T) {
+	closed := func(n *Node) error {
+		done := make(chan error, 1)
+		go func() { done <- n.Close() }()
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(hang):
+			t.Fatal("Close hangs")
+			return nil
+		}
+	}
+	a, err := Connect(Config{})
+	require.NoError(t, err)
+	quiet, err := Connect(Config{URL: a.URL(), Options: []nats.Option{nats.NoCallbacksAfterClientClose()}})
+	require.NoError(t, err)
+	require.NoError(t, closed(quiet))
+	gone := make(chan struct{})
+	lost, err := Connect(Config{URL: a.URL(), Options: []nats.Option{nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { close(gone) })}})
+	require.NoError(t, err)
+	both := make(chan error, 2)
+	for range 2 {
+		go func() { both <- closed(a) }()
+	}
+	require.NoError(t, <-both)
+	require.NoError(t, <-both)
+	require.NoError(t, closed(a))
+	select {
+	case <-gone:
+	case <-time.After(hang):
+		t.Fatal("the connection lives on without its server")
+	}
+	require.ErrorIs(t, closed(lost), nats.ErrConnectionClosed)
+}
+
+// The longest names go through; longer ones are refused before a server ends the connection because of them.
+func TestLongNames(t *testing.T) {
+	n, err := Connect(Config{Prefix: strings.Repeat("p", maxName)})
+	require.NoError(t, err)
+	require.ErrorIs(t, To(n, strings.Repeat("n", maxName), JSON[int]()).TellAcked(limited(t), 1), ErrNobody)
+	require.ErrorIs(t, To(n, strings.Repeat("n", 5000), JSON[int]()).Tell(1), ErrName)
+	require.NoError(t, n.Flush(limited(t)))
+	require.NoError(t, n.Close())
+}
+
+// Whatever keeps an answer from being given reaches who asked: an error without a text, an answer that NATS does not take.
+func TestBadAnswers(t *testing.T) {
+	system, err := actor.NewSystem(actor.Config{})
+	require.NoError(t, err)
+	sizes, err := actor.Spawn(system, actor.Props[sized]{New: func(*actor.Context[sized]) (actor.Behavior[sized], error) {
+		return func(_ *actor.Context[sized], m sized) error { m.reply.Send(make([]byte, m.bytes)); return nil }, nil
+	}})
+	require.NoError(t, err)
+	n, err := Connect(Config{})
+	require.NoError(t, err)
+	mute := Codec[sized]{Decode: func([]byte) (sized, error) { return sized{}, errors.New("") }}
+	_, err = Expose(n, "mute", sizes, mute)
+	require.NoError(t, err)
+	_, err = ExposeAsk(n, "sizes", sizes, hang, JSON[int](), JSON[[]byte](), func(bytes int, r actor.Reply[[]byte]) sized { return sized{bytes, r} })
+	require.NoError(t, err)
+	var re *RemoteError
+	require.ErrorAs(t, To(n, "mute", JSON[int]()).TellAcked(limited(t), 1), &re)
+	asked := To(n, "sizes", JSON[int]())
+	got, err := Ask(limited(t), asked, 1000, JSON[[]byte]()).Await(limited(t))
+	require.NoError(t, err)
+	require.Len(t, got, 1000)
+	_, err = Ask(limited(t), asked, 2<<20, JSON[[]byte]()).Await(limited(t))
+	require.ErrorAs(t, err, &re)
+	require.Contains(t, re.Text, "cannot be sent")
+	require.NoError(t, n.Close())
+	require.NoError(t, system.Shutdown(limited(t)))
+}
+
+type sized struct {
+	bytes int
+	reply actor.Reply[[]byte]
 }
