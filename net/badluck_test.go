@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"math/rand/v2"
 	stdnet "net"
@@ -374,6 +375,79 @@ func TestShutdownInFlight(t *testing.T) {
 			require.ErrorIs(t, err, proactor.ErrShutdown)
 		})
 	}
+}
+
+// A connection that got the last descriptor lives, though a coroutine's would begin on the engine, which needs one more.
+func TestLastDescriptor(t *testing.T) {
+	if os.Getenv("OURO_TEST_LAST") == "" {
+		runAgain(t, "OURO_TEST_LAST=1") // the limit is the whole process's
+		return
+	}
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		s := On(e)
+		l, err := s.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		std, err := stdnet.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer std.Close()
+		client, err := stdnet.Dial("tcp", l.Addr().String())
+		require.NoError(t, err)
+		defer client.Close()
+		var old unix.Rlimit
+		require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &old))
+		low := old
+		low.Cur = 128
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &low))
+		defer func() { require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old)) }()
+		var ballast []int
+		fill := func() {
+			for {
+				fd, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 0)
+				if err != nil {
+					break
+				}
+				ballast = append(ballast, fd)
+			}
+		}
+		free := func(n int) {
+			for _, fd := range ballast[len(ballast)-n:] {
+				unix.Close(fd)
+			}
+			ballast = ballast[:len(ballast)-n]
+		}
+		last := func(get func() (Conn, error)) (c Conn, err error) {
+			for {
+				fill()
+				free(1)
+				runOn(e, func() { c, err = get() })
+				// Another of the process may have been quicker to take it; the system call of the standard library's says so.
+				if call := new(os.SyscallError); !errors.As(err, &call) {
+					return c, err
+				}
+			}
+		}
+		accepted, err := last(l.Accept)
+		dialled := accepted
+		if err == nil {
+			dialled, err = last(func() (Conn, error) { return s.Dial("tcp", std.Addr().String()) })
+		}
+		free(len(ballast))
+		require.NoError(t, err)
+		defer accepted.Close()
+		defer dialled.Close()
+		peer, err := std.Accept()
+		require.NoError(t, err)
+		defer peer.Close()
+		for _, p := range [][2]Conn{{client, accepted}, {peer, dialled}} {
+			_, err = p[0].Write([]byte("hello"))
+			require.NoError(t, err)
+			b := make([]byte, 5)
+			runOn(e, func() { _, err = io.ReadFull(p[1], b) })
+			require.NoError(t, err)
+			require.NotNil(t, streamOf(p[1]).conn.Load(), "it moves when there is room")
+		}
+	})
 }
 
 // When descriptors run out the listener waits, and goes on by itself when there are some.
