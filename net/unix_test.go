@@ -206,6 +206,24 @@ func TestPackets(t *testing.T) {
 		r.note("read nothing", int64(n), err)
 		n, err = c.Write(make([]byte, 64<<20))
 		r.note("write too much", int64(n), err)
+		n, err = c.Write([]byte("after it"))
+		r.note("write after it", int64(n), err)
+		if err == nil {
+			n, err = s.Read(b)
+			r.note("read "+string(b[:n]), int64(n), err)
+		}
+		// Empty slices do not count among those of one message.
+		var many [][]byte
+		for range 1025 {
+			many = append(many, nil, []byte("x"))
+		}
+		sent, left, err := slicesTo(c, many...)
+		r.note(fmt.Sprint("write slices, left ", left), sent, err)
+		b = make([]byte, 2048)
+		for range 2 * min(sent, 1) {
+			n, err = s.Read(b)
+			r.note("read slices", int64(n), err)
+		}
 	})
 }
 

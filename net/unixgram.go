@@ -237,9 +237,9 @@ func (c *UnixConn) writeToGram(b []byte, addr *UnixAddr) (int, error) {
 	return len(b), nil
 }
 
-// writeBuffers is Buffers.WriteTo to a connection. A datagram socket sends one datagram.
+// writeBuffers is Buffers.WriteTo to a connection. A socket that keeps the bounds of messages sends one message.
 func (c *UnixConn) writeBuffers(v *Buffers) (n int64, err error) {
-	if !c.ok() || c.network != "unixgram" {
+	if !c.ok() || c.network == "unix" {
 		return c.stream.writeBuffers(v)
 	}
 	if !c.messageOnEngine() {
@@ -248,16 +248,31 @@ func (c *UnixConn) writeBuffers(v *Buffers) (n int64, err error) {
 			return n, err
 		}
 	}
-	m, err := v.sendGrams(func(slices [][]byte) error {
-		return c.sendGram(context.Background(), "writev", func(fd int) error {
-			if len(slices) == 0 {
-				return nil
-			}
-			_, err := unix.SendmsgBuffers(fd, slices, nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-			return err
-		})
-	})
+	m, err := v.sendGrams(c.sendSlices)
 	return n + m, c.opError("writev", err)
+}
+
+// sendSlices sends one message, or none if there are no slices.
+func (c *UnixConn) sendSlices(slices [][]byte) error {
+	send := func(fd int) error {
+		if len(slices) == 0 {
+			return nil
+		}
+		_, err := unix.SendmsgBuffers(fd, slices, nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		return err
+	}
+	if c.network == "unixgram" {
+		return c.sendGram(context.Background(), "writev", send)
+	}
+	var failed error
+	err := c.conn.Load().WriteWith(func(fd int) bool {
+		failed = send(fd)
+		return failed != unix.EAGAIN && failed != unix.EINTR
+	})
+	if err == nil {
+		err = os.NewSyscallError("writev", failed)
+	}
+	return named("writev", err)
 }
 
 // sendGram calls send until the receiver has room, whose queue is short (net.unix.max_dgram_qlen, 10). There is nothing to

@@ -24,13 +24,18 @@ func (c *Conn) readError() error {
 // writeError is what a Write returns for werr. mu is held.
 func (c *Conn) writeError() error {
 	err := c.werr()
-	if _, ok := err.(*os.SyscallError); !ok {
+	failed, ok := err.(*os.SyscallError)
+	if !ok {
+		return err
+	}
+	if failed.Err == syscall.EMSGSIZE {
+		c.setWerr(nil) // of one message, on a socket that keeps their bounds: the next may go
 		return err
 	}
 	broken := callError("write", syscall.EPIPE)
 	c.setWerr(broken)
 	unread, ok := c.rerr().(*os.SyscallError)
-	if !ok || err.(*os.SyscallError).Err != syscall.EPIPE {
+	if !ok || failed.Err != syscall.EPIPE {
 		return err
 	}
 	// The receive took the error from the socket, and no Read has returned it.
