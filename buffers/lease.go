@@ -129,13 +129,16 @@ func (l Lease) Slice(from, to int) Lease {
 }
 
 // Charge books n bytes on q until l is released, and reports whether q is within its limit afterwards; see
-// Quota.Acquire. A lease is charged once at most: a second Charge panics, as does one of the zero Lease, or an n below
-// zero or above 4 GiB. Not to be called at the same time as Release.
+// Quota.Acquire. A lease is charged once at most: a second Charge panics, as does one of the zero Lease, one after Release,
+// or an n below zero or above 4 GiB. Not to be called at the same time as Release.
 func (l Lease) Charge(q *Quota, n int) bool {
 	if l.r == nil {
 		panic("buffers: charge of the zero lease")
 	}
 	l.check()
+	if l.r.gen.Load() != l.gen { // it would be a charge of whoever has the buffer now, or next
+		panic("buffers: charge of a released lease")
+	}
 	if l.r.quota != nil {
 		panic("buffers: lease charged twice; one quota per lease")
 	}

@@ -149,4 +149,14 @@ func TestCharge(t *testing.T) {
 	fill(t, g, 1).Release()
 	require.Zero(t, q.Held())
 	require.Panics(t, func() { Wrap(nil).Charge(&q, -1) })
+
+	// Nor does it for one that was charged too late.
+	late := fill(t, g, 1)
+	late.Release()
+	require.Panics(t, func() { late.Charge(&q, 1) }, "released before")
+	require.Zero(t, q.Held())
+	next := fill(t, g, 1)
+	require.True(t, next.Charge(&q, 1))
+	next.Release()
+	require.Zero(t, q.Held())
 }

@@ -9,12 +9,15 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/ouro-io/ouro/buffers"
 	"github.com/ouro-io/ouro/proactor"
@@ -397,5 +400,33 @@ func TestCloseMeanwhile(t *testing.T) {
 			waitFor(&all)
 			require.Error(t, f.std.Close(), "the last user closes it")
 		}
+	})
+}
+
+// A write at the position that the system cuts short, as on a full disk, says so, and what it has written stays: io_uring does
+// not move the position then.
+func TestWriteCutShort(t *testing.T) {
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	const most = 1 << 20
+	everywhere(t, func(t *testing.T, p place) {
+		f, err := p.Create(filepath.Join(t.TempDir(), "file"))
+		require.NoError(t, err)
+		var was unix.Rlimit
+		require.NoError(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &was))
+		limit := was
+		limit.Cur = most
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &limit))
+		n, err := f.Write(pattern(0, 2*most))
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &was))
+		require.ErrorIs(t, err, syscall.EFBIG)
+		require.Equal(t, most, n)
+		at, err := f.Seek(0, io.SeekCurrent)
+		require.NoError(t, err)
+		require.EqualValues(t, most, at)
+		got, err := os.ReadFile(f.Name())
+		require.NoError(t, err)
+		require.True(t, string(pattern(0, most)) == string(got), "the file has %d bytes, or others", len(got))
+		require.NoError(t, f.Close())
 	})
 }

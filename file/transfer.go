@@ -154,7 +154,16 @@ func (f *File) wait(ctx context.Context, d *direction, p []byte, off int64) (int
 	c := proactor.NewCall(1)
 	o := &c.Ops[0]
 	o.Kind, o.FD, o.Buf, o.Off = d.kind, int32(f.fd), p, off
+	was, lost := int64(0), error(nil)
+	if off == position {
+		was, lost = f.seek(0, io.SeekCurrent)
+	}
 	n, errno, err := perform(ctx, e, c)
+	if off == position && lost == nil && 0 < n && n < len(p) && !(d == writing && f.appends) {
+		// io_uring goes on by itself with what came short. Where that fails (a full disk, RLIMIT_FSIZE) it tells of what was done
+		// before, and leaves the position where it had been: the rest would go over that.
+		_, _ = f.seek(was+int64(n), io.SeekStart)
+	}
 	if err == proactor.ErrShutdown || errno == syscall.EAGAIN {
 		// EAGAIN (of a descriptor with O_NONBLOCK, say) is no answer to who waits; an ordinary system call waits.
 		return f.plainly(ctx, p, func() (int, syscall.Errno) { return f.plain(d, p, off) })
