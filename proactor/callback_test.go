@@ -199,3 +199,17 @@ func TestEachCallbackPanics(t *testing.T) {
 		in.Store("")
 	})
 }
+
+// A Handler that could only panic at the first bytes is refused before it has the connection.
+func TestHandleNeedsOnData(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, cfg Config) {
+		e := newEngine(t, cfg)
+		c, peer := pair(t, e)
+		require.Panics(t, func() { e.Handle(c, &Handler{OnClose: func(*Conn, error) {}}) })
+		_, err := peer.Write([]byte("x"))
+		require.NoError(t, err)
+		n, err := c.Read(make([]byte, 1))
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	})
+}

@@ -142,8 +142,13 @@ func (e *Engine) NewConn(fd int) (*Conn, error) {
 	return newConn(e.assignNear(), fd, true), nil
 }
 
-// Handle lets h serve c, which must not have been used for anything else.
-func (e *Engine) Handle(c *Conn, h *Handler) { c.handle(h) }
+// Handle lets h, which must have OnData, serve c, which must not have been used for anything else.
+func (e *Engine) Handle(c *Conn, h *Handler) {
+	if h.OnData == nil {
+		panic("proactor: Handle needs Handler.OnData")
+	}
+	c.handle(h)
+}
 
 // nearMost is how many connections more than the fewest, in proportion and besides, a loop may have and still get those
 // that its coroutines make.
