@@ -55,6 +55,9 @@ type Faults struct {
 	End int
 	// Short makes transfers shorter than they could be, Wait keeps a direct send from being taken at once (EAGAIN).
 	Short, Wait int
+	// Behind leaves the position of a disk file where it was before a short transfer, as io_uring does when it goes on by itself
+	// and that fails.
+	Behind int
 	// Starve has a receive find no buffer although there is one.
 	Starve int
 	// Late keeps a cancel from taking effect at first (EALREADY).

@@ -240,7 +240,13 @@ func (b *Backend) onDisk(r *request) {
 		r.finish(-int32(all[k.choose(len(all))]))
 	default:
 		r.unchanged()
-		r.finish(result(k.transfer(d, r.kind, r.buf, r.off, -1)))
+		was := d.pos
+		n, errno := k.transfer(d, r.kind, r.buf, r.off, -1)
+		if n > 0 && r.off < 0 && d.pos < was+int64(len(r.buf)) && d.flags&unix.O_APPEND == 0 &&
+			k.fault("position stays behind a short transfer", k.cfg.Faults.Behind) {
+			d.pos = was
+		}
+		r.finish(result(n, errno))
 	}
 }
 

@@ -28,6 +28,8 @@ var fileMutations = []mutation{
 		"	if !t.taken {\n", "	if !t.taken || true {\n"},
 	{"who waits for the position is not woken", "file/turn.go",
 		"	t.queue = t.queue[1:]\n	w.Wake()\n", "	t.queue = t.queue[1:]\n	_ = w\n"},
+	{"the position stays behind a short transfer", "file/transfer.go",
+		"		_, _ = f.seek(was+int64(n), io.SeekStart)\n", "		_ = was\n"},
 	{"a sync is left out", "file/meta.go",
 		"	o.Kind, o.FD, o.Events = op.Fsync, int32(f.fd), flags\n", "	o.Kind, o.FD, o.Events = op.Nop, int32(f.fd), flags\n"},
 	{"a lease is not given back after a read that failed", "file/lease.go",

@@ -347,6 +347,9 @@ func (w *world) faults(of kind) simkernel.Faults {
 	if of == workers {
 		f.Break = 0 // a worker without a backend takes no turns
 	}
+	if of == files {
+		f.Behind = pick(t, 0, 100, 1000)
+	}
 	if of == datagrams {
 		f.Lose, f.Overtake = pick(t, 0, 0, 50), pick(t, 0, 0, 50)
 	}
