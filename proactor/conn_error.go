@@ -21,6 +21,12 @@ func (c *Conn) readError() error {
 	return err
 }
 
+// tooLong reports whether werr is of one message only. mu is held.
+func (c *Conn) tooLong() bool {
+	failed, ok := c.werr().(*os.SyscallError)
+	return ok && failed.Err == syscall.EMSGSIZE
+}
+
 // writeError is what a Write returns for werr. mu is held.
 func (c *Conn) writeError() error {
 	err := c.werr()
@@ -28,7 +34,7 @@ func (c *Conn) writeError() error {
 	if !ok {
 		return err
 	}
-	if failed.Err == syscall.EMSGSIZE {
+	if c.tooLong() {
 		c.setWerr(nil) // of one message, on a socket that keeps their bounds: the next may go
 		return err
 	}

@@ -70,7 +70,7 @@ func (c *Conn) awaitWriteTurn(ctx context.Context) error {
 		if w := c.wait; w != nil && c.passed(w.writeAt) {
 			return os.ErrDeadlineExceeded
 		}
-		if c.werr() != nil {
+		if c.werr() != nil && !(c.writing && c.tooLong()) { // which is of the Write under way
 			return c.writeError()
 		}
 		if !c.writing && len(c.outBytes()) == 0 {
