@@ -145,9 +145,12 @@ func TestPeerVanishes(t *testing.T) {
 		require.NoError(t, err)
 		// An acknowledgement that is still to come would find nobody, and be answered by a reset.
 		require.Eventually(t, func() bool {
-			unacknowledged := -1
-			require.NoError(t, raw.Control(func(fd uintptr) { unacknowledged, err = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) }))
-			return err == nil && unacknowledged == 0
+			acknowledged := false
+			_ = raw.Control(func(fd uintptr) {
+				left, err := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ)
+				acknowledged = err == nil && left == 0
+			})
+			return acknowledged
 		}, hangs, time.Millisecond)
 		var repair error
 		require.NoError(t, raw.Control(func(fd uintptr) {
