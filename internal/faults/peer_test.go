@@ -143,6 +143,15 @@ func TestPeerVanishes(t *testing.T) {
 		require.NoError(t, err)
 		raw, err := c.(*stdnet.TCPConn).SyscallConn()
 		require.NoError(t, err)
+		// An acknowledgement that is still to come would find nobody, and be answered by a reset.
+		require.Eventually(t, func() bool {
+			acknowledged := false
+			_ = raw.Control(func(fd uintptr) {
+				left, err := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ)
+				acknowledged = err == nil && left == 0
+			})
+			return acknowledged
+		}, hangs, time.Millisecond)
 		var repair error
 		require.NoError(t, raw.Control(func(fd uintptr) {
 			repair = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_REPAIR, 1)
