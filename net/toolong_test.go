@@ -16,29 +16,32 @@ import (
 func TestTooLongAmongOthers(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
 		c, s := pipeOn(t, forced(e, modeEngine), "unixpacket", false)
-		go func() {
+		var reader, all sync.WaitGroup
+		reader.Go(func() {
 			for b := make([]byte, 8); ; {
 				if _, err := s.Read(b); err != nil {
 					return
 				}
 			}
-		}()
+		})
 		long := make([]byte, 64<<20)
-		var all sync.WaitGroup
 		for range 3 {
 			all.Go(func() {
-				for range 2000 {
+				for range 10_000 {
 					_, err := c.Write(long)
 					assert.ErrorIs(t, err, syscall.EMSGSIZE)
 				}
 			})
 			all.Go(func() {
-				for range 2000 {
+				for range 10_000 {
 					_, err := c.Write([]byte("short"))
 					assert.NoError(t, err)
 				}
 			})
 		}
 		all.Wait()
+		assert.NoError(t, c.Close())
+		reader.Wait()
+		assert.NoError(t, s.Close())
 	})
 }
