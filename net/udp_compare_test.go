@@ -86,8 +86,11 @@ type transcript struct {
 	names []string // port, name, …
 }
 
-func (x *transcript) name(c udpConn, name string) {
-	x.names = append(x.names, fmt.Sprint(c.LocalAddr().(*UDPAddr).Port), name)
+func (x *transcript) name(c udpConn, name string) { x.namePort(c.LocalAddr().(*UDPAddr).Port, name) }
+
+// namePort comes before the names that were given earlier: a port may be used again once its socket is closed.
+func (x *transcript) namePort(port int, name string) {
+	x.names = append([]string{fmt.Sprint(port), name}, x.names...)
 }
 
 func (x *transcript) note(step string, got ...any) {
@@ -368,7 +371,7 @@ func udpEnds(t *testing.T, x *transcript, a udpAPI, network string, ip IP) {
 	require.NoError(t, err)
 	x.name(l, "SECOND")
 	gone := deafUDP(t, &UDPAddr{IP: ip})
-	x.names = append(x.names, fmt.Sprint(gone.Port), "GONE")
+	x.namePort(gone.Port, "GONE")
 	d, err := a.dial(network, nil, gone)
 	require.NoError(t, err)
 	x.name(d, "LONELY")
