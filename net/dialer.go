@@ -4,12 +4,9 @@ package net
 
 import (
 	"context"
-	"errors"
 	stdnet "net"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Dialer has the options of dialling. Its fields and methods are those of the standard library's Dialer, which does the
@@ -157,11 +154,11 @@ func streamOf(c Conn) *stream {
 	return nil
 }
 
-// begin decides where c begins its life; whole is the connection that c is part of. Where no descriptor is left for the move,
-// it begins in runtime mode and moves later: the standard library would not have lost it.
+// begin decides where c begins its life; whole is the connection that c is part of. Where descriptors or memory lack for the
+// move, it begins in runtime mode and moves later: the standard library would not have lost it.
 func begin[C any](c *stream, whole C, coroutine bool, op string) (C, error) {
 	if c.rt.stack.onEngine(coroutine) {
-		if err := c.toEngine(); err != nil && !errors.Is(err, unix.EMFILE) {
+		if err := c.toEngine(); err != nil && !tryAgain(err) {
 			_ = c.Close()
 			var none C
 			return none, c.opError(op, err)

@@ -163,7 +163,7 @@ const (
 	longestPause  = 500 * time.Millisecond
 )
 
-// tryAgain reports whether an error of Accept passes when descriptors or memory are free again.
+// tryAgain reports whether an error, of Accept or of a move to the engine, passes when descriptors or memory are free again.
 func tryAgain(err error) bool {
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
 		if errors.Is(err, errno) {
