@@ -129,8 +129,7 @@ func TestHappyEyeballs(t *testing.T) {
 	compare(t, func(r *record) {
 		for _, listen := range []string{"127.0.0.1:0", "[::1]:0"} {
 			for _, delay := range []time.Duration{0, -1, time.Millisecond} {
-				l, err := r.api.listen("tcp", listen)
-				require.NoError(r.t, err)
+				l, release := listenAlone(r, "tcp", listen)
 				_, port, err := SplitHostPort(l.Addr().String())
 				require.NoError(r.t, err)
 				c, err := r.api.dialer(Dialer{FallbackDelay: delay}).DialContext(context.Background(), "tcp", "localhost:"+port)
@@ -138,9 +137,33 @@ func TestHappyEyeballs(t *testing.T) {
 				r.lines = append(r.lines, c.RemoteAddr().(*TCPAddr).IP.String())
 				c.Close()
 				l.Close()
+				release()
 			}
 		}
 	})
+}
+
+// listenAlone listens at a port that nobody listens on in the other family, nor can: a socket that is bound keeps it until it is
+// released.
+func listenAlone(r *record, network, address string) (l Listener, release func()) {
+	for {
+		l, err := r.api.listen(network, address)
+		require.NoError(r.t, err)
+		at := l.Addr().(*TCPAddr)
+		family, other := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Port: at.Port, Addr: [4]byte{127, 0, 0, 1}})
+		if at.IP.To4() != nil {
+			family, other = unix.AF_INET6, &unix.SockaddrInet6{Port: at.Port, Addr: [16]byte{15: 1}}
+		}
+		fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			err = unix.Bind(fd, other)
+		}
+		if err != unix.EADDRINUSE { // another error: there is no such family here
+			return l, func() { unix.Close(fd) }
+		}
+		unix.Close(fd)
+		l.Close()
+	}
 }
 
 // A listener without an address hears both families, one of tcp4 or tcp6 its own, and all have SO_REUSEADDR and the
@@ -152,6 +175,12 @@ func TestDualStack(t *testing.T) {
 			r.err("listen "+network, err)
 			if err != nil {
 				continue
+			}
+			if network != "tcp" {
+				l.Close()
+				var release func()
+				l, release = listenAlone(r, network, ":0")
+				defer release()
 			}
 			port := l.Addr().(*TCPAddr).Port
 			require.NotZero(r.t, port)

@@ -209,12 +209,13 @@ func TestPacketCutOff(t *testing.T) {
 func TestPacketRefused(t *testing.T) {
 	withEngines(t, Config{Workers: 1}, func(t *testing.T, e *Engine) {
 		c, addr := packetSocket(t, e)
-		nobody := udpPeer(t, addr)
-		gone := nobody.LocalAddr().(*net.UDPAddr)
-		require.NoError(t, nobody.Close())
-		require.NoError(t, c.Control(func(fd int) error {
-			return unix.Connect(fd, &unix.SockaddrInet4{Port: gone.Port, Addr: [4]byte{127, 0, 0, 1}})
-		}))
+		// Nobody receives at an address whose socket is connected to itself, and nobody else gets it while that is there.
+		deaf := udpPeer(t, addr)
+		nobody := &unix.SockaddrInet4{Port: deaf.LocalAddr().(*net.UDPAddr).Port, Addr: [4]byte{127, 0, 0, 1}}
+		raw, err := deaf.SyscallConn()
+		require.NoError(t, err)
+		require.NoError(t, raw.Control(func(fd uintptr) { require.NoError(t, unix.Connect(int(fd), nobody)) }))
+		require.NoError(t, c.Control(func(fd int) error { return unix.Connect(fd, nobody) }))
 		one := func() error {
 			_, err := c.WriteMsgs([]dgram.Msg{message([]byte("x"), nil)})
 			return err
