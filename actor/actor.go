@@ -60,8 +60,8 @@ var ErrName = errors.New("actor: bad name")
 // Parent can have children: a *System, or the *Context of an actor, which may be used on that actor only.
 type Parent interface{ parentCell() *cell }
 
-// Spawn starts an actor. It fails when the props make no sense, the name is taken, the parent is stopping or the executor
-// takes no more coroutines. New runs later, on the actor; its failure is the parent's matter.
+// Spawn starts an actor. It fails when the props make no sense, the name is taken, the parent has been stopped or waits for
+// its children to drain, or the executor takes no more coroutines. New runs later, on the actor; its failure is the parent's matter.
 func Spawn[M any](parent Parent, p Props[M]) (Ref[M], error) {
 	up := parent.parentCell()
 	if p.New == nil {
@@ -124,7 +124,7 @@ func (a *actor[M]) exited(how error) {
 	}
 	a.fail(how)
 	if err := a.launch(true); err != nil {
-		a.ending = true
+		a.ending, a.stopping = true, true
 		a.finish()
 	}
 }

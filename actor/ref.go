@@ -67,7 +67,7 @@ func (r Ref[M]) Stop() {
 	}
 }
 
-// Drain ends the actor once it has handled the messages that wait now; more are refused.
+// Drain ends the actor once it has handled the messages that wait now; more are refused. Its children drain then.
 func (r Ref[M]) Drain() {
 	if c := r.address(); c != nil {
 		c.send(note{kind: noteDrain})
