@@ -37,15 +37,19 @@ type ServeConfig struct {
 	// AcceptBurst is how many connections may come at once before AcceptRate counts. 0: AcceptRate rounded up.
 	AcceptBurst int
 	// FirstBytesTimeout closes a connection that has not received FirstBytes bytes this long after its handler could
-	// begin: one that is opened and left idle, or that sends its first request a byte at a time. What comes later is the
-	// handler's to bound (SetReadDeadline). 0: no bound. For connections of TCP and Unix listeners; Serve refuses it for
-	// others, and on systems other than Linux it has no effect.
+	// begin: one that is opened and left idle, or that sends its first request a byte at a time. What counts is what its
+	// socket has received by then, read or not, by whatever means; of a Unix socket, from which a handler reads by
+	// SyscallConn().Read or a copy of the descriptor (File), nothing is known, and it is not closed from the first use of
+	// either on (what SyscallConn().Control reads there counts as not received). What comes later is the handler's to bound
+	// (SetReadDeadline). 0: no bound. For connections of TCP and Unix listeners; Serve refuses it for others, and on
+	// systems other than Linux it has no effect.
 	FirstBytesTimeout time.Duration
 	// FirstBytes is see FirstBytesTimeout. 0: 1 byte.
 	FirstBytes int
 	// ReceiveBuffers bounds what the engine receives ahead for a connection whose handler does not read: this many
 	// buffers, of 64 KiB by default (proactor.Config.ReceiveQuota, which also tells by how much a burst may exceed it).
-	// 0: the engine's. Linux only.
+	// For a connection that could not go to the engine and is served by a goroutine, which nothing is received ahead for, it
+	// counts from when the connection goes there. 0: the engine's. Linux only.
 	ReceiveBuffers int
 	// WriteQueue bounds the bytes that wait to be sent to a connection (SetWriteQueueLimit). 0: the engine's
 	// (proactor.Config.WriteQueue). Linux only.
@@ -179,6 +183,7 @@ func (s *serving) begin(conn Conn) {
 		return
 	}
 	v := s.track(conn)
+	s.watchFirst(v, conn)
 	go func() {
 		defer s.done(v)
 		defer conn.Close()

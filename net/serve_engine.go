@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	stdnet "net"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -144,7 +143,7 @@ func (s *serving) startOnEngine(conn Conn) {
 	}
 	if !s.plain {
 		v := s.track(conn)
-		s.watchFirst(v, pc)
+		s.watchFirst(v, conn)
 		run = func() {
 			defer s.done(v)
 			defer pc.Close()
@@ -161,24 +160,18 @@ func (s *serving) startOnEngine(conn Conn) {
 	}
 }
 
-// watchFirst closes pc when it has not received enough in time.
-func (s *serving) watchFirst(v *served, pc *proactor.Conn) {
-	if s.cfg.FirstBytesTimeout == 0 {
-		return
-	}
-	v.first = time.AfterFunc(s.cfg.FirstBytesTimeout, func() {
-		if pc.Received() < uint64(s.cfg.FirstBytes) {
-			_ = pc.Close()
-		}
-	})
-}
-
 // beginOnEngine runs the handler of a connection that another listener has accepted on the engine, if it can go there.
 // *conn becomes one of this package's where there is a type for it.
 func (s *serving) beginOnEngine(conn *Conn) bool {
 	*conn = s.cfg.stack.own(*conn, networkOf(*conn))
 	st := streamOf(*conn)
-	if st == nil || st.toEngine() != nil {
+	if st == nil {
+		return false
+	}
+	if err := st.toEngine(); err != nil {
+		if s.cfg.FirstBytesTimeout > 0 || s.cfg.ReceiveBuffers > 0 || s.cfg.WriteQueue > 0 {
+			st.rt.bounds = &bounds{receiveBuffers: s.cfg.ReceiveBuffers, writeQueue: s.cfg.WriteQueue}
+		}
 		return false
 	}
 	s.startOnEngine(*conn)

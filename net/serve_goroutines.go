@@ -15,5 +15,8 @@ func (*serving) onEngine(context.Context, Listener) (error, bool) { return nil, 
 // beginOnEngine: there is none.
 func (*serving) beginOnEngine(*Conn) bool { return false }
 
+// watchFirst: nothing tells how much was received.
+func (*serving) watchFirst(*served, Conn) {}
+
 // await runs f; there are no coroutines that would have to be suspended.
 func await(f func()) { f() }
