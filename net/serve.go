@@ -19,7 +19,8 @@ type ServeConfig struct {
 
 	// Drain is how long Serve waits for handlers to return once it accepts no more, because the listener was closed, the
 	// context has ended, or accepting failed. Connections that are open after that are closed, and Serve's error says how
-	// many. 0: it does not wait, and closes nothing; < 0: it waits without limit.
+	// many; it waits up to 5 s more for the handlers to notice, and not longer for those that ignore it. 0: it does not
+	// wait, and closes nothing; < 0: it waits without limit.
 	Drain time.Duration
 	// OnDrain is called once for each open connection when Drain begins, one after the other, on a goroutine. It is the
 	// place to tell a handler that waits for its next request to stop: c.SetReadDeadline(time.Now()), or a goodbye of the
@@ -93,7 +94,9 @@ func (c ServeConfig) check() error {
 // or *net.UnixConn are moved to the engine; handlers of all others run on goroutines.
 //
 // Serve blocks until l is closed, and then returns what Accept would: an *OpError with ErrClosed; or until the engine
-// shuts down: one with proactor.ErrShutdown. It waits for handlers only as ServeConfig.Drain says. When descriptors run
+// shuts down: one with proactor.ErrShutdown, and a listener that is not of this package is closed then. (On a listener that
+// is not of the standard library either, the package-level functions learn that from the next connection that is to go to
+// the engine.) It waits for handlers only as ServeConfig.Drain says. When descriptors run
 // out it waits until there are some again.
 func Serve(l Listener, handler func(Conn)) error { return ServeConfig{}.Serve(l, handler) }
 
@@ -132,8 +135,15 @@ func (c ServeConfig) ServeContext(ctx context.Context, l Listener, handler func(
 
 // accept accepts on a listener that the engine cannot serve.
 func (s *serving) accept(ctx context.Context, l Listener) error {
+	ctx, stopWatching := s.untilShutdown(ctx, l)
+	defer stopWatching()
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
-	defer stop()
+	defer func() {
+		if ctx.Err() != nil {
+			_ = l.Close() // it may have ended outside Accept, and the function not begun
+		}
+		stop()
+	}()
 	var pause time.Duration
 	for {
 		if err := s.room(ctx); err != nil {
