@@ -30,6 +30,7 @@ type Node struct {
 	conn   *nats.Conn
 	own    *server.Server
 	prefix string
+	inbox  inbox
 
 	closing sync.Once
 	closed  error // what Close returns

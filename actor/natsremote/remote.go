@@ -150,14 +150,22 @@ func (r *Remote[M]) TellAcked(ctx context.Context, m M) error {
 	return err
 }
 
-// request sends m and returns the future of the answer.
+// request sends m and returns the future of the answer. m is published before it returns: were that left to what waits for the
+// answer, two requests in a row could overtake each other.
 func (r *Remote[M]) request(ctx context.Context, m M) *future.Future[[]byte] {
 	b, err := r.encode(m)
 	if err != nil {
 		return future.Rejected[[]byte](err)
 	}
+	var sent request
+	if err = ctx.Err(); err == nil {
+		sent, err = r.n.inbox.send(r.n.conn, r.n.subject(r.name), b)
+	}
 	return future.GoOn(goroutine{}, ctx, func(ctx context.Context) ([]byte, error) {
-		answer, err := r.n.conn.RequestWithContext(ctx, r.n.subject(r.name), b)
+		var answer *nats.Msg
+		if err == nil {
+			answer, err = sent.answer(ctx)
+		}
 		switch {
 		case errors.Is(err, nats.ErrNoResponders):
 			return nil, fmt.Errorf("%w: %s", ErrNobody, r.name)
