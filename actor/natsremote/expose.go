@@ -56,13 +56,33 @@ func (n *Node) serve(name string, handle func(b []byte, from sender)) (stop func
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	sub, err := n.conn.Subscribe(n.subject(name), func(m *nats.Msg) { handle(m.Data, sender{m}) })
+	sub, err := n.subscribe(n.subject(name), func(m *nats.Msg) { handle(m.Data, sender{m}) })
 	if err != nil {
 		return nil, fmt.Errorf("natsremote: %s: %w", name, err)
 	}
+	stop = func() error {
+		n.mu.Lock()
+		delete(n.exposed, sub)
+		n.mu.Unlock()
+		return sub.Unsubscribe()
+	}
 	// Known to the server when this returns, so that who is told of the name next finds it.
 	if err := n.Flush(context.Background()); err != nil {
-		return nil, errors.Join(fmt.Errorf("natsremote: %s: %w", name, err), sub.Unsubscribe())
+		return nil, errors.Join(fmt.Errorf("natsremote: %s: %w", name, err), stop())
 	}
-	return sub.Unsubscribe, nil
+	return stop, nil
+}
+
+// subscribe has Close drain the subscription.
+func (n *Node) subscribe(subject string, handle nats.MsgHandler) (*nats.Subscription, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.exposed == nil {
+		return nil, nats.ErrConnectionClosed
+	}
+	sub, err := n.conn.Subscribe(subject, handle)
+	if err == nil {
+		n.exposed[sub] = struct{}{}
+	}
+	return sub, err
 }
