@@ -26,7 +26,7 @@ const (
 	// Wait suspends the sender until there is room: backpressure. Actors that wait for each other in a circle wait for ever.
 	// While a restart waits for the actor's children, which may be the senders, it is Reject.
 	Wait
-	// DropNewest makes the message a dead letter and reports nothing.
+	// DropNewest makes the message a dead letter. Tell reports nothing, Deliver does.
 	DropNewest
 	// DropOldest makes room: the oldest message in the mailbox becomes a dead letter.
 	DropOldest
@@ -378,12 +378,23 @@ func (r Ref[M]) address() *cell {
 }
 
 // Tell sends m: at most once, in order as far as one sender is concerned. What the mailbox's Overflow says happens when it
-// is full. The error is ErrStopped, ErrMailboxFull, or nil, which does not mean that m was handled. It allocates nothing.
+// is full. The error is ErrStopped, ErrMailboxFull, or nil, which does not mean that m was handled, nor, with DropNewest, that
+// it was kept (see Deliver). It allocates nothing.
 func (r Ref[M]) Tell(m M) error {
 	if r.t == nil {
 		return fmt.Errorf("%w: the zero Ref", ErrStopped)
 	}
 	return r.t.Tell(m)
+}
+
+// Deliver is Tell for a sender that has to know: nil means that m is in the mailbox. It returns ErrMailboxFull also where
+// DropNewest has dropped m. Like Tell it waits when Overflow is Wait, and with DropOldest a later message may still push m
+// out. On a Ref to elsewhere it is Tell.
+func (r Ref[M]) Deliver(m M) error {
+	if a, ok := r.t.(*actor[M]); ok {
+		return a.deliver(m)
+	}
+	return r.Tell(m)
 }
 
 // Path is the actor's place in the tree, such as /users/anna.

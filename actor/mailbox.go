@@ -97,6 +97,15 @@ func (b *mailbox[M]) freed() *sender {
 
 // Tell implements Target.
 func (a *actor[M]) Tell(m M) error {
+	err := a.deliver(m)
+	if err == ErrMailboxFull && a.props.Overflow == DropNewest {
+		return nil
+	}
+	return err
+}
+
+// deliver is Tell that reports what DropNewest drops.
+func (a *actor[M]) deliver(m M) error {
 	a.mu.Lock()
 	for {
 		if a.closed {
@@ -143,7 +152,7 @@ func (a *actor[M]) overflow(m M) error {
 		a.n--
 		a.push(m)
 		m = old
-	} else if a.props.Overflow != DropNewest {
+	} else {
 		err = ErrMailboxFull
 	}
 	a.mu.Unlock()
