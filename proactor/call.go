@@ -113,10 +113,11 @@ func (c *Call) do(ctx context.Context) error {
 	c.started, c.err, c.left = false, nil, 0
 	c.wait.PrepareNear(c.loop.w)
 	stop := func() bool { return true }
-	if ctx.Done() != nil {
-		if ctx.Err() != nil {
-			c.cancelled.Store(true) // nothing is submitted
-		}
+	switch {
+	case ctx.Done() == nil:
+	case ctx.Err() != nil:
+		c.cancelled.Store(true) // nothing is submitted, and AfterFunc's goroutine would find nothing to end
+	default:
 		stop = context.AfterFunc(ctx, c.cancel)
 	}
 	told := true

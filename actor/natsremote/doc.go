@@ -16,8 +16,9 @@
 //
 // Tell is at most once: what is published while the connection is down, or while nobody listens, may be lost in silence.
 // TellAcked says whether the message has reached the mailbox; an error means that it may or may not have, so a message that
-// is sent again (future.Retry) may come twice. Messages of one sender keep their order. When the server restarts, nodes
-// come back by themselves and their actors are reachable again; nothing is kept on disk.
+// is sent again (future.Retry) may come twice. What one sender tells and asks under one name keeps its order; two names are
+// two ways, also to the same actor. When the server restarts, nodes come back by themselves and their actors are reachable
+// again; nothing is kept on disk.
 //
 // Everything is safe from any goroutine or coroutine. Waiting calls suspend a coroutine. Errors of the other side come as
 // *RemoteError. NATS limits a message to 1 MiB by default. There is no encryption or authentication unless Config.Options

@@ -21,7 +21,8 @@ type Config struct {
 	Port int
 	// Prefix stands before the names of actors in subjects; "" means "ouro.actor". Nodes that are to meet have the same.
 	Prefix string
-	// Options are further options of the connection: credentials, TLS, a dialer.
+	// Options are further options of the connection: credentials, TLS, a dialer. nats.DrainTimeout among them is how long Close
+	// waits for mailboxes, 30 s by default.
 	Options []nats.Option
 }
 
@@ -30,6 +31,10 @@ type Node struct {
 	conn   *nats.Conn
 	own    *server.Server
 	prefix string
+	inbox  inbox
+
+	mu      sync.Mutex
+	exposed map[*nats.Subscription]struct{} // nil once Close has begun
 
 	closing sync.Once
 	closed  error // what Close returns
@@ -52,7 +57,7 @@ func Connect(c Config) (*Node, error) {
 	if c.Port < 0 || c.Port > 65535 {
 		return nil, fmt.Errorf("natsremote: Config.Port is %d: use 1 to 65535, or 0 for a free one", c.Port)
 	}
-	n := &Node{prefix: c.Prefix}
+	n := &Node{prefix: c.Prefix, exposed: map[*nats.Subscription]struct{}{}}
 	if c.URL == "" {
 		s, err := startServer(c.Host, c.Port)
 		if err != nil {
@@ -115,31 +120,6 @@ func (n *Node) Flush(ctx context.Context) error {
 		ctx = limited
 	}
 	return n.conn.FlushWithContext(ctx)
-}
-
-// Close hands over what was told and what has arrived, and leaves; a server in this process stops. Actors live on. Further
-// calls wait for the first and return what it does: an error where the connection had ended for good before.
-func (n *Node) Close() error {
-	n.closing.Do(func() { n.closed = n.close() })
-	return n.closed
-}
-
-func (n *Node) close() error {
-	// Not by the connection's handler for this: it is the user's, is not called where the connection has ended before, and may be
-	// switched off by an option.
-	ended := n.conn.StatusChanged(nats.CLOSED)
-	err := n.conn.Drain()
-	if err != nil { // not connected at the moment: nothing can be handed over
-		n.conn.Close()
-	}
-	for !n.conn.IsClosed() {
-		<-ended
-	}
-	n.stopServer()
-	if errors.Is(err, nats.ErrConnectionReconnecting) {
-		return nil
-	}
-	return err
 }
 
 // maxName bounds the bytes of a name and of a prefix. Servers end the connection of who sends a longer line than they take,

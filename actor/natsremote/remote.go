@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -39,73 +38,6 @@ func (e *RemoteError) Error() string { return "natsremote: the other side: " + e
 
 // ErrNobody means that no node exposes an actor of that name.
 var ErrNobody = errors.New("natsremote: nobody has that actor")
-
-// errorHeader carries the text of an error in an answer.
-const errorHeader = "Ouro-Error"
-
-// Expose makes ref reachable by name: messages that others send are told to it, in order, and those that want it are
-// acknowledged once they are in the mailbox. While the mailbox makes Tell wait, messages gather in the connection, and
-// beyond its limits (nats.Subscription.SetPendingLimits) NATS drops them. If several nodes expose one name each gets every
-// message, and the first acknowledgement counts. stop ends it.
-func Expose[M any](n *Node, name string, ref actor.Ref[M], c Codec[M]) (stop func() error, err error) {
-	return n.serve(name, func(b []byte, reply func([]byte, error)) {
-		m, err := c.Decode(b)
-		if err == nil {
-			err = ref.Tell(m)
-		}
-		reply(nil, err)
-	})
-}
-
-// ExposeAsk makes ref reachable for questions: of each, make makes a message with the place for the answer. An answer that
-// takes longer than timeout is an error.
-func ExposeAsk[Q, M, R any](n *Node, name string, ref actor.Ref[M], timeout time.Duration, questions Codec[Q], answers Codec[R], make func(Q, actor.Reply[R]) M) (stop func() error, err error) {
-	return n.serve(name, func(b []byte, reply func([]byte, error)) {
-		q, err := questions.Decode(b)
-		if err != nil {
-			reply(nil, err)
-			return
-		}
-		answer := actor.Ask(ref, timeout, func(r actor.Reply[R]) M { return make(q, r) })
-		encoded := future.Then(answer, answers.Encode)
-		// The answer goes out on whichever goroutine gives it: nobody waits here, so questions do not queue up.
-		future.Map(encoded, func(b []byte) struct{} { reply(b, nil); return struct{}{} }).
-			Recover(func(err error) (none struct{}, _ error) { reply(nil, err); return none, nil })
-	})
-}
-
-// serve calls handle for each message to name.
-func (n *Node) serve(name string, handle func(b []byte, reply func([]byte, error))) (stop func() error, err error) {
-	if err := checkName(name); err != nil {
-		return nil, err
-	}
-	sub, err := n.conn.Subscribe(n.subject(name), func(m *nats.Msg) {
-		handle(m.Data, func(b []byte, err error) {
-			if m.Reply == "" {
-				return
-			}
-			if err == nil {
-				answer := nats.NewMsg(m.Reply)
-				answer.Data = b
-				if err = m.RespondMsg(answer); err == nil {
-					return
-				}
-				err = fmt.Errorf("the answer cannot be sent: %w", err) // too long, most likely
-			}
-			answer := nats.NewMsg(m.Reply)
-			answer.Header.Set(errorHeader, err.Error())
-			_ = m.RespondMsg(answer) // who asked learns of a failure by the time
-		})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("natsremote: %s: %w", name, err)
-	}
-	// Known to the server when this returns, so that who is told of the name next finds it.
-	if err := n.Flush(context.Background()); err != nil {
-		return nil, errors.Join(fmt.Errorf("natsremote: %s: %w", name, err), sub.Unsubscribe())
-	}
-	return sub.Unsubscribe, nil
-}
 
 // Remote is an actor elsewhere. All methods are safe from any goroutine or coroutine.
 type Remote[M any] struct {
@@ -143,21 +75,30 @@ func (r *Remote[M]) encode(m M) ([]byte, error) {
 	return b, nil
 }
 
-// TellAcked sends m and waits until it is in the actor's mailbox. It fails with ErrNobody, a *RemoteError, ctx's cause, or
-// an error of the connection. ctx should have an end: an acknowledgement may be lost with a connection.
+// TellAcked sends m and waits until it is in the actor's mailbox, where DropOldest may still push it out. It fails with
+// ErrNobody, a *RemoteError, ctx's cause, or an error of the connection. ctx should have an end: an acknowledgement may be lost
+// with a connection.
 func (r *Remote[M]) TellAcked(ctx context.Context, m M) error {
 	_, err := r.request(ctx, m).Await(ctx)
 	return err
 }
 
-// request sends m and returns the future of the answer.
+// request sends m and returns the future of the answer. m is published before it returns: were that left to what waits for the
+// answer, two requests in a row could overtake each other.
 func (r *Remote[M]) request(ctx context.Context, m M) *future.Future[[]byte] {
 	b, err := r.encode(m)
 	if err != nil {
 		return future.Rejected[[]byte](err)
 	}
+	var sent request
+	if err = ctx.Err(); err == nil {
+		sent, err = r.n.inbox.send(r.n.conn, r.n.subject(r.name), b)
+	}
 	return future.GoOn(goroutine{}, ctx, func(ctx context.Context) ([]byte, error) {
-		answer, err := r.n.conn.RequestWithContext(ctx, r.n.subject(r.name), b)
+		var answer *nats.Msg
+		if err == nil {
+			answer, err = sent.answer(ctx)
+		}
 		switch {
 		case errors.Is(err, nats.ErrNoResponders):
 			return nil, fmt.Errorf("%w: %s", ErrNobody, r.name)

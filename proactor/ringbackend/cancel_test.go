@@ -53,12 +53,12 @@ func TestCancelIsRepeatedNowAndThen(t *testing.T) {
 	require.True(t, lost.MarkCancelled())
 	b.deliver(missedCancel(lost.Ref(), syscall.ENOENT))
 	const periods = 20
-	before := b.Stats().Syscalls
+	before, began := b.Stats().Syscalls, time.Now()
 	_, err := b.Poll(periods * retryAfter)
 	require.NoError(t, err)
 	calls := b.Stats().Syscalls - before
 	require.Positive(t, calls)
-	require.Less(t, calls, uint64(5*periods))
+	require.Less(t, calls, uint64(5*(1+time.Since(began)/retryAfter))) // on a busy machine it took longer than periods
 	require.NotEmpty(t, append(b.again, b.late...), "it is never given up")
 	b.table.Drop(lost)
 	_, err = b.Poll(2 * retryAfter)
