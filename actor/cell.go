@@ -23,7 +23,9 @@ import (
 //	    └──failed──▶ suspended ──restart (children first), resume
 //	                    └──────────stop──────────────────┘
 //
-// While an actor is suspended or ending it handles notes only. A failed one is suspended until its parent decides.
+// While an actor is suspended or ending it handles notes only. A failed one is suspended until its parent decides. One that
+// drains runs until nothing waits, and is ending from then on; it judges its children all the while, since they still handle
+// what waits for them. One that stops, or waits for its children's end to begin anew, judges them no more.
 //
 // Notes come before messages. They are few: a stop and a drain, one failure and one end per child, one verdict per
 // failure; so their queue is bounded by the number of children. mu of a child is never held while that of another cell is
@@ -50,14 +52,17 @@ type cell struct {
 	watchers   map[*watch]struct{}
 	asks       map[failer]struct{}
 	children   []*cell // in the order of their start
+	barren     bool    // takes no more children
 
 	// The actor's own.
 	watching  map[*watch]*cell
 	suspended bool
 	draining  bool
 	ending    bool
+	stopping  bool // ending by a stop, or by a drain that has become one
 	ended     bool
 	then      func() // what to do once the last child has ended
+	tries     int    // calls of New since one has succeeded
 	restarts  []time.Time
 	failures  int // restarts without a pause, for the backoff
 }
@@ -68,6 +73,7 @@ type body interface {
 	discard()       // what is left in the mailbox is a dead letter
 	stopped()       // calls the hook
 	dropTimers()    // none fires any more
+	idle() bool     // no message waits
 	freed() *sender // takes those that wait for room out; mu is held
 }
 
@@ -133,8 +139,8 @@ func (c *cell) handle(n note) {
 		c.close()
 		c.draining = true
 	case noteFailed:
-		if c.ending {
-			n.child.halt() // nobody will judge it any more
+		if c.stopping || c.restarting {
+			n.child.halt() // it has been told to stop, or is about to be
 			return
 		}
 		c.judge(n.child, n.err)
@@ -148,17 +154,32 @@ func (c *cell) handle(n note) {
 			then()
 		}
 	case noteRestart:
-		if !c.ending {
-			c.system.restarts.Add(1)
-			c.suspended = true
-			c.restarts = nil // it begins anew with its children too
-			c.body.dropTimers()
-			c.hurry(true)
-			c.withoutChildren((*cell).halt, c.create)
-		}
+		c.beginAnew()
 	case noteResume:
 		c.suspended = false
 	}
+}
+
+// triesInDrain is how often New may fail in a row while the actor drains. No limit of restarts need hold, and a drain ends.
+const triesInDrain = 10
+
+// beginAnew handles the verdict of a restart. Where a drain has left nothing to handle, a new state would be for nothing.
+func (c *cell) beginAnew() {
+	if c.ending || c.draining && c.body.idle() {
+		c.stop()
+		return
+	}
+	if c.draining && c.tries >= triesInDrain {
+		c.system.gaveUp(c, fmt.Errorf("it drains, and New has failed %d times", c.tries))
+		c.stop()
+		return
+	}
+	c.system.restarts.Add(1)
+	c.suspended = true
+	c.restarts = nil // it begins anew with its children too
+	c.body.dropTimers()
+	c.hurry(true)
+	c.withoutChildren((*cell).halt, c.create)
 }
 
 // create makes the actor's state, anew after a failure.
@@ -167,9 +188,12 @@ func (c *cell) create() {
 	if c.restarting {
 		c.hurry(false)
 	}
+	c.tries++
 	if err := c.body.create(); err != nil {
 		c.fail(err)
+		return
 	}
+	c.tries = 0
 }
 
 // fail suspends the actor and reports to its parent.
@@ -227,6 +251,14 @@ func (c *cell) close() {
 	wakeAll(w)
 }
 
+// takeNoMore refuses children from now on. Until then also one that drains takes them: its messages, and New after a restart,
+// may need them.
+func (c *cell) takeNoMore() {
+	c.mu.Lock()
+	c.barren = true
+	c.mu.Unlock()
+}
+
 // hurry sets whether senders wait for room. They do not while a restart waits for the children, one of which may be the
 // sender.
 func (c *cell) hurry(on bool) {
@@ -238,6 +270,7 @@ func (c *cell) hurry(on bool) {
 }
 
 func (c *cell) stop() {
+	c.stopping = true
 	if c.ending {
 		for _, x := range c.family() { // a drain that has become a stop
 			x.halt()
@@ -246,12 +279,14 @@ func (c *cell) stop() {
 	}
 	c.ending = true
 	c.close()
+	c.takeNoMore()
 	c.withoutChildren((*cell).halt, c.finish)
 }
 
 // drained is called when draining finds nothing left to handle: now the children drain, and then it ends.
 func (c *cell) drained() {
 	c.ending = true
+	c.takeNoMore()
 	c.withoutChildren(func(x *cell) { x.send(note{kind: noteDrain}) }, c.finish)
 }
 
@@ -272,7 +307,7 @@ func (c *cell) gone() {
 	c.body.dropTimers() // those that the hook has set
 	c.cancel()
 	c.mu.Lock()
-	c.closed = true
+	c.closed, c.barren = true, true
 	asks, watchers := c.asks, c.watchers
 	c.asks, c.watchers = nil, nil
 	c.mu.Unlock()

@@ -175,6 +175,13 @@ func (a *actor[M]) waitForRoom() {
 	a.mu.Lock()
 }
 
+// idle reports whether no message waits.
+func (a *actor[M]) idle() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.next == a.nb && a.n == 0 && len(a.extra) == 0
+}
+
 // pipe leaves the message of a Pipe. Any goroutine, also in loop state.
 func (a *actor[M]) pipe(m M) {
 	if !a.pushExtra(extra[M]{m, nil}) {

@@ -22,8 +22,8 @@ type Config struct {
 	// DeadLetter is told of each message that reached nobody, on the goroutine that notices, possibly several at a time. It
 	// must be short and must not wait. nil: they are counted only.
 	DeadLetter func(DeadLetter)
-	// GaveUp is told, likewise, of an actor that is stopped because its failures were escalated to the top. nil means the
-	// standard logger.
+	// GaveUp is told, likewise, of an actor that is stopped because its failures were escalated to the top, or because New
+	// keeps failing while it drains. nil means the standard logger.
 	GaveUp func(path string, err error)
 }
 
@@ -108,7 +108,7 @@ func (s *System) adopt(parent, c *cell, name string) error {
 	s.turn++
 	parent.mu.Lock()
 	defer parent.mu.Unlock()
-	if parent.closed {
+	if parent.barren {
 		return parent.stoppedError()
 	}
 	c.ctx, c.cancel = context.WithCancel(parent.ctx)
@@ -154,7 +154,8 @@ func (s *System) Stats() Stats {
 	return Stats{len(s.byPath), s.deadLetters.Load(), s.failures.Load(), s.restarts.Load()}
 }
 
-// Shutdown drains all actors, parents before their children, and waits for the end. When ctx ends first they are stopped:
+// Shutdown drains all actors, parents before their children, and waits for the end. Failures are decided about as ever; but
+// a restart of an actor for which nothing waits any more is its end, and so is it when its New has failed ten times. When ctx ends first they are stopped:
 // the contexts of their handlers end, and messages that wait become dead letters. It then still waits, since an actor's
 // handler is never abandoned, and returns ctx's cause. It must not be called on an actor of the system.
 func (s *System) Shutdown(ctx context.Context) error {

@@ -38,6 +38,8 @@ type runtimeConn struct {
 
 	mover
 	pinned int // guarded by mu
+
+	bounds *bounds // Serve's, where the connection could not go to the engine; set before its handler begins
 }
 
 // trialReads is after how many Reads of goroutines a connection may move to the engine.
@@ -88,6 +90,9 @@ func (r *runtimeConn) move(e *proactor.Engine) (*proactor.Conn, runtimeState, er
 	if _, unixSocket := r.std.(*stdnet.UnixConn); unixSocket {
 		pc.NoReadAhead()
 	}
+	if b := r.bounds; b != nil {
+		pc.SetLimits(b.receiveBuffers, b.writeQueue)
+	}
 	return pc, stateEngine, nil
 }
 
@@ -125,6 +130,7 @@ func (c *stream) readRuntime(b []byte) (int, error) {
 		return c.Read(b)
 	}
 	n, err := c.rt.std.Read(b)
+	c.rt.bounds.took(n)
 	if err != nil && n == 0 && c.thrownOut(err) {
 		return c.Read(b)
 	}

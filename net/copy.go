@@ -89,6 +89,7 @@ func standardReader(r io.Reader) (io.Reader, func()) {
 		}
 	case *UnixConn:
 		if v.ok() && v.network == "unix" && v.pin() {
+			v.untold()
 			return v.rt.std, v.unpin
 		}
 	case withoutWriteTo:

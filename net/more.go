@@ -79,7 +79,8 @@ func (c *stream) SendLease(l buffers.Lease) error {
 }
 
 // SetWriteQueueLimit bounds the bytes that SendLease and Broadcast keep for the connection, at least 1; a single lease
-// that is longer is taken when nothing else waits. The default is proactor.Config.WriteQueue, 1 MiB.
+// that is longer is taken when nothing else waits. The default is proactor.Config.WriteQueue, 1 MiB. On a connection that
+// was closed on the engine it does nothing, and returns nil.
 func (c *stream) SetWriteQueueLimit(bytes int) error {
 	pc, err := c.onEngineFor("set")
 	if err != nil {
@@ -94,7 +95,7 @@ func (c *stream) SetWriteQueueLimit(bytes int) error {
 
 // PauseRead stops receiving, and returns when that has come to a stand. What has arrived by then can still be read; after
 // that Read waits, until ResumeRead or its deadline, and the kernel slows the peer down. (Who does not read is paused
-// anyway, once some buffers are full.)
+// anyway, once some buffers are full.) On a connection that was closed on the engine it does nothing, and returns nil.
 func (c *stream) PauseRead() error {
 	pc, err := c.onEngineFor("read")
 	if err == nil {
@@ -103,7 +104,7 @@ func (c *stream) PauseRead() error {
 	return err
 }
 
-// ResumeRead ends PauseRead.
+// ResumeRead ends PauseRead. On a closed connection it is like PauseRead.
 func (c *stream) ResumeRead() error {
 	pc, err := c.onEngineFor("read")
 	if err == nil {
@@ -117,7 +118,8 @@ type Undelivered struct {
 	// Conn is the connection.
 	Conn Conn
 	// Err says why, an *OpError: proactor.ErrWriteQueueFull for a peer that reads too slowly, ErrClosed, an error of the
-	// socket; or errors.ErrUnsupported for a connection that is not a *TCPConn or *UnixConn of this package.
+	// socket; errors.ErrUnsupported for a connection that is not a *TCPConn or *UnixConn of this package, or syscall.EINVAL
+	// for nil and a zero one.
 	Err error
 }
 
@@ -130,6 +132,10 @@ func Broadcast(l buffers.Lease, conns []Conn) (missed []Undelivered) {
 	pcs := make([]*proactor.Conn, 0, len(conns))
 	where := make([]int, 0, len(conns))
 	for i, c := range conns {
+		if isNil(c) {
+			missed = append(missed, Undelivered{c, &OpError{Op: "write", Err: syscall.EINVAL}})
+			continue
+		}
 		st := streamOf(c)
 		if st == nil {
 			missed = append(missed, Undelivered{c, &OpError{Op: "write", Net: networkOf(c), Addr: c.RemoteAddr(), Err: errNotOurs}})
@@ -147,4 +153,17 @@ func Broadcast(l buffers.Lease, conns []Conn) (missed []Undelivered) {
 		missed = append(missed, Undelivered{c, streamOf(c).opError("write", err)})
 	})
 	return missed
+}
+
+// isNil reports whether there is no connection in c: nil, or one of this package's that is nil or zero.
+func isNil(c Conn) bool {
+	switch c := c.(type) {
+	case nil:
+		return true
+	case *TCPConn:
+		return c == nil || !c.ok()
+	case *UnixConn:
+		return c == nil || !c.ok()
+	}
+	return false
 }

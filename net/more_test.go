@@ -11,6 +11,7 @@ import (
 	stdnet "net"
 	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -374,6 +375,27 @@ func TestBroadcast(t *testing.T) {
 		}
 		require.NoError(t, pool.Close())
 		require.Empty(t, Broadcast(buffers.Wrap([]byte("x")), nil))
+	})
+}
+
+// Who is not there is told, and holds up neither the others nor the lease.
+func TestBroadcastToNobody(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		client, server := latePair(t, forced(e, modeEngine), "tcp")
+		none := []Conn{nil, (*TCPConn)(nil), (*UnixConn)(nil), &TCPConn{}, &UnixConn{}}
+		for _, conns := range [][]Conn{none, append([]Conn{server}, none...)} {
+			released := make(chan bool, 1)
+			missed := Broadcast(buffers.WrapFunc([]byte("hello"), func() { released <- true }), conns)
+			require.Len(t, missed, len(none))
+			for i, m := range missed {
+				require.Equal(t, none[i], m.Conn)
+				require.ErrorIs(t, m.Err, syscall.EINVAL)
+				require.ErrorAs(t, m.Err, new(*OpError))
+			}
+			<-released
+		}
+		_, err := io.ReadFull(client, make([]byte, 5))
+		require.NoError(t, err)
 	})
 }
 

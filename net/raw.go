@@ -35,6 +35,7 @@ func (r *rawConn) Control(f func(fd uintptr)) error {
 // Read calls f whenever the socket may be readable, until f reports true.
 func (r *rawConn) Read(f func(fd uintptr) bool) error {
 	c := (*stream)(r)
+	c.untold()
 	if c.pin() {
 		defer c.unpin()
 		return rawOf(c.rt.std).Read(f)
@@ -85,6 +86,9 @@ func (c *stream) unpin() {
 // File returns a copy of the descriptor, which the caller closes. As in the standard library it shares the blocking mode,
 // non-blocking, with the connection.
 func (c *stream) File() (f *os.File, err error) {
+	if c.ok() {
+		c.untold()
+	}
 	err = c.either(
 		func(s stdStream) (err error) { f, err = s.File(); return err },
 		withFD(func(fd int) error {

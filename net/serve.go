@@ -19,7 +19,8 @@ type ServeConfig struct {
 
 	// Drain is how long Serve waits for handlers to return once it accepts no more, because the listener was closed, the
 	// context has ended, or accepting failed. Connections that are open after that are closed, and Serve's error says how
-	// many. 0: it does not wait, and closes nothing; < 0: it waits without limit.
+	// many; it waits up to 5 s more for the handlers to notice, and not longer for those that ignore it. 0: it does not
+	// wait, and closes nothing; < 0: it waits without limit.
 	Drain time.Duration
 	// OnDrain is called once for each open connection when Drain begins, one after the other, on a goroutine. It is the
 	// place to tell a handler that waits for its next request to stop: c.SetReadDeadline(time.Now()), or a goodbye of the
@@ -37,15 +38,19 @@ type ServeConfig struct {
 	// AcceptBurst is how many connections may come at once before AcceptRate counts. 0: AcceptRate rounded up.
 	AcceptBurst int
 	// FirstBytesTimeout closes a connection that has not received FirstBytes bytes this long after its handler could
-	// begin: one that is opened and left idle, or that sends its first request a byte at a time. What comes later is the
-	// handler's to bound (SetReadDeadline). 0: no bound. For connections of TCP and Unix listeners; Serve refuses it for
-	// others, and on systems other than Linux it has no effect.
+	// begin: one that is opened and left idle, or that sends its first request a byte at a time. What counts is what its
+	// socket has received by then, read or not, by whatever means; of a Unix socket, from which a handler reads by
+	// SyscallConn().Read or a copy of the descriptor (File), nothing is known, and it is not closed from the first use of
+	// either on (what SyscallConn().Control reads there counts as not received). What comes later is the handler's to bound
+	// (SetReadDeadline). 0: no bound. For connections of TCP and Unix listeners; Serve refuses it for others, and on
+	// systems other than Linux it has no effect.
 	FirstBytesTimeout time.Duration
 	// FirstBytes is see FirstBytesTimeout. 0: 1 byte.
 	FirstBytes int
 	// ReceiveBuffers bounds what the engine receives ahead for a connection whose handler does not read: this many
 	// buffers, of 64 KiB by default (proactor.Config.ReceiveQuota, which also tells by how much a burst may exceed it).
-	// 0: the engine's. Linux only.
+	// For a connection that could not go to the engine and is served by a goroutine, which nothing is received ahead for, it
+	// counts from when the connection goes there. 0: the engine's. Linux only.
 	ReceiveBuffers int
 	// WriteQueue bounds the bytes that wait to be sent to a connection (SetWriteQueueLimit). 0: the engine's
 	// (proactor.Config.WriteQueue). Linux only.
@@ -89,7 +94,9 @@ func (c ServeConfig) check() error {
 // or *net.UnixConn are moved to the engine; handlers of all others run on goroutines.
 //
 // Serve blocks until l is closed, and then returns what Accept would: an *OpError with ErrClosed; or until the engine
-// shuts down: one with proactor.ErrShutdown. It waits for handlers only as ServeConfig.Drain says. When descriptors run
+// shuts down: one with proactor.ErrShutdown, and a listener that is not of this package is closed then. (On a listener that
+// is not of the standard library either, the package-level functions learn that from the next connection that is to go to
+// the engine.) It waits for handlers only as ServeConfig.Drain says. When descriptors run
 // out it waits until there are some again.
 func Serve(l Listener, handler func(Conn)) error { return ServeConfig{}.Serve(l, handler) }
 
@@ -128,8 +135,15 @@ func (c ServeConfig) ServeContext(ctx context.Context, l Listener, handler func(
 
 // accept accepts on a listener that the engine cannot serve.
 func (s *serving) accept(ctx context.Context, l Listener) error {
+	ctx, stopWatching := s.untilShutdown(ctx, l)
+	defer stopWatching()
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
-	defer stop()
+	defer func() {
+		if ctx.Err() != nil {
+			_ = l.Close() // it may have ended outside Accept, and the function not begun
+		}
+		stop()
+	}()
 	var pause time.Duration
 	for {
 		if err := s.room(ctx); err != nil {
@@ -179,6 +193,7 @@ func (s *serving) begin(conn Conn) {
 		return
 	}
 	v := s.track(conn)
+	s.watchFirst(v, conn)
 	go func() {
 		defer s.done(v)
 		defer conn.Close()

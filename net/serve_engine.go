@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	stdnet "net"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -38,7 +37,12 @@ func (s *Stack) ServeConfig(c ServeConfig) ServeConfig {
 // onEngine has the engine accept where it can, until that ends. It reports whether it could.
 func (s *serving) onEngine(ctx context.Context, l Listener) (error, bool) {
 	switch l := l.(type) {
+	case nil:
+		return unix.EINVAL, true
 	case *TCPListener:
+		if l == nil {
+			return unix.EINVAL, true
+		}
 		return s.socket(ctx, &l.socketListener, func(pc *proactor.Conn) Conn {
 			if l.keepAlive.bare {
 				_ = pc.Control(func(fd int) error { l.keepAlive.setOn(fd); return nil })
@@ -46,10 +50,20 @@ func (s *serving) onEngine(ctx context.Context, l Listener) (error, bool) {
 			return newEngineConn(pc, l.network)
 		}), true
 	case *UnixListener:
+		if l == nil {
+			return unix.EINVAL, true
+		}
 		return s.socket(ctx, &l.socketListener, func(pc *proactor.Conn) Conn {
 			return newEngineUnix(pc, l.network, l.Addr())
 		}), true
-	case *stdnet.TCPListener, *stdnet.UnixListener:
+	case *stdnet.TCPListener:
+		if l == nil {
+			return unix.EINVAL, true
+		}
+	case *stdnet.UnixListener:
+		if l == nil {
+			return unix.EINVAL, true
+		}
 	default:
 		if s.cfg.FirstBytesTimeout > 0 {
 			return errFirstBytes(l), true
@@ -144,7 +158,7 @@ func (s *serving) startOnEngine(conn Conn) {
 	}
 	if !s.plain {
 		v := s.track(conn)
-		s.watchFirst(v, pc)
+		s.watchFirst(v, conn)
 		run = func() {
 			defer s.done(v)
 			defer pc.Close()
@@ -161,28 +175,65 @@ func (s *serving) startOnEngine(conn Conn) {
 	}
 }
 
-// watchFirst closes pc when it has not received enough in time.
-func (s *serving) watchFirst(v *served, pc *proactor.Conn) {
-	if s.cfg.FirstBytesTimeout == 0 {
-		return
-	}
-	v.first = time.AfterFunc(s.cfg.FirstBytesTimeout, func() {
-		if pc.Received() < uint64(s.cfg.FirstBytes) {
-			_ = pc.Close()
-		}
-	})
-}
-
 // beginOnEngine runs the handler of a connection that another listener has accepted on the engine, if it can go there.
 // *conn becomes one of this package's where there is a type for it.
 func (s *serving) beginOnEngine(conn *Conn) bool {
 	*conn = s.cfg.stack.own(*conn, networkOf(*conn))
 	st := streamOf(*conn)
-	if st == nil || st.toEngine() != nil {
+	if st == nil {
+		return false
+	}
+	err := st.toEngine()
+	switch {
+	case errors.Is(err, proactor.ErrShutdown):
+		_ = (*conn).Close()
+		s.unused()
+		s.shutdown()
+		return true
+	case err != nil:
+		if s.cfg.FirstBytesTimeout > 0 || s.cfg.ReceiveBuffers > 0 || s.cfg.WriteQueue > 0 {
+			st.rt.bounds = &bounds{receiveBuffers: s.cfg.ReceiveBuffers, writeQueue: s.cfg.WriteQueue}
+		}
 		return false
 	}
 	s.startOnEngine(*conn)
 	return true
+}
+
+// untilShutdown is ctx that ends with the engine, too, until the function returned is called: where there is one from the
+// beginning, at once, and the package's own when a connection finds that.
+func (s *serving) untilShutdown(ctx context.Context, l Listener) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	s.shutdown = func() {
+		addr := l.Addr()
+		cancel(&OpError{Op: "accept", Net: addr.Network(), Addr: addr, Err: proactor.ErrShutdown})
+	}
+	if e := s.givenEngine(l); e != nil {
+		go func() {
+			select {
+			case <-e.Ending():
+				s.shutdown()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return ctx, func() { cancel(nil) }
+}
+
+// givenEngine is the engine that l's connections go to. It does not start one that they may never need.
+func (s *serving) givenEngine(l Listener) *proactor.Engine {
+	switch l.(type) {
+	case *stdnet.TCPListener, *stdnet.UnixListener:
+	default:
+		if s.cfg.stack.fixed == nil {
+			return nil
+		}
+	}
+	e, err := s.cfg.stack.engine()
+	if err != nil {
+		return nil // all handlers run on goroutines
+	}
+	return e
 }
 
 // errFirstBytes is why a listener is refused.

@@ -15,5 +15,13 @@ func (*serving) onEngine(context.Context, Listener) (error, bool) { return nil, 
 // beginOnEngine: there is none.
 func (*serving) beginOnEngine(*Conn) bool { return false }
 
+// untilShutdown: there is none.
+func (*serving) untilShutdown(ctx context.Context, _ Listener) (context.Context, func()) {
+	return ctx, func() {}
+}
+
+// watchFirst: nothing tells how much was received.
+func (*serving) watchFirst(*served, Conn) {}
+
 // await runs f; there are no coroutines that would have to be suspended.
 func await(f func()) { f() }

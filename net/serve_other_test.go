@@ -4,7 +4,9 @@ package net
 
 import (
 	"context"
+	"io"
 	stdnet "net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -128,4 +130,103 @@ func TestAllOnOneWorker(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The engine's shutdown ends Serve on every listener, at once, and closes one that is not of this package.
+func TestServeEndsWithTheEngine(t *testing.T) {
+	for _, b := range backends {
+		for _, goroutines := range []bool{false, true} {
+			for name, wrap := range map[string]func(Listener) Listener{
+				"std": func(l Listener) Listener { return l }, "strange": func(l Listener) Listener { return strange{l} },
+			} {
+				t.Run(b.String()+" "+name, func(t *testing.T) { serveEndsWithEngine(t, b, goroutines, wrap) })
+			}
+		}
+	}
+}
+
+func serveEndsWithEngine(t *testing.T, b proactor.Backend, goroutines bool, wrap func(Listener) Listener) {
+	e := newEngine(t, proactor.Config{Backend: b})
+	for _, cfg := range []ServeConfig{{Goroutines: goroutines}, {Goroutines: goroutines, MaxConns: 1, Drain: -1}} {
+		std, err := stdnet.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer std.Close()
+		began, ended := make(chan bool, 1), make(chan error, 1)
+		go func() {
+			ended <- On(e).ServeConfig(cfg).Serve(wrap(std), func(c Conn) {
+				began <- true
+				_, _ = c.Read(make([]byte, 1))
+			})
+		}()
+		if cfg.Drain == 0 { // the second begins when the engine has ended
+			c := dialStd(t, std)
+			<-began
+			shut := make(chan error, 1)
+			go func() { shut <- e.Shutdown(context.Background()) }()
+			err = <-ended
+			c.Close()
+			require.NoError(t, <-shut)
+		} else {
+			err = <-ended
+		}
+		var op *OpError
+		require.ErrorAs(t, err, &op)
+		require.Equal(t, "accept", op.Op)
+		require.Equal(t, std.Addr(), op.Addr)
+		require.ErrorIs(t, err, proactor.ErrShutdown)
+		_, err = stdnet.Dial("tcp", std.Addr().String())
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	}
+}
+
+// A connection that meets the engine's end when it is to go there is closed, not served without it.
+func TestMoveMeetsShutdown(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		client, server := latePair(t, forced(e, modeRuntime), "tcp")
+		require.NoError(t, e.Shutdown(context.Background()))
+		s := newServing(ServeConfig{MaxConns: 1, stack: On(e)}, func(Conn) { t.Error("a handler runs") })
+		ended := 0
+		s.shutdown = func() { ended++ }
+		s.n = 1
+		s.begin(streamOf(server).rt.std)
+		require.Equal(t, 1, ended)
+		require.Zero(t, s.n)
+		_, err := client.Read(make([]byte, 1))
+		require.Equal(t, io.EOF, err)
+	})
+}
+
+// No listener is an error, and no panic.
+func TestServeWithoutListener(t *testing.T) {
+	for _, l := range []Listener{
+		nil, (*TCPListener)(nil), (*UnixListener)(nil), (*stdnet.TCPListener)(nil), (*stdnet.UnixListener)(nil), &TCPListener{}, &UnixListener{},
+	} {
+		require.ErrorIs(t, Serve(l, echo), syscall.EINVAL)
+		require.ErrorIs(t, ServeConfig{FirstBytesTimeout: time.Second}.Serve(l, echo), syscall.EINVAL)
+	}
+}
+
+// A context that ends while Serve waits for the end of a connection closes a listener that is not of this package, too, before
+// Serve returns.
+func TestContextEndsBesideMaxConns(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		for range 100 {
+			l, err := stdnet.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			began, ended := make(chan bool, 1), make(chan error, 1)
+			go func() {
+				ended <- On(e).ServeConfig(ServeConfig{MaxConns: 1}).ServeContext(ctx, strange{l}, func(c Conn) {
+					began <- true
+					_, _ = c.Read(make([]byte, 1))
+				})
+			}()
+			c := dialStd(t, l)
+			<-began
+			cancel()
+			require.ErrorIs(t, <-ended, context.Canceled)
+			require.ErrorIs(t, l.Close(), ErrClosed)
+			c.Close()
+		}
+	})
 }

@@ -30,6 +30,8 @@ type serving struct {
 	timer    *time.Timer   // goes on when there is a token
 	changed  chan struct{} // made by who waits, closed at the next change of n
 	stopping bool
+
+	shutdown func() // ends accept, as the engine shuts down; set by it
 }
 
 // served is a connection that is open.

@@ -65,6 +65,7 @@ func (c *UnixConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *UnixAdd
 	}
 	if !c.messageOnEngine() {
 		n, oobn, flags, addr, err = c.rt.stdUnix().ReadMsgUnix(b, oob)
+		c.rt.bounds.took(n)
 		if err == nil || n > 0 || !c.thrownOut(err) {
 			return n, oobn, flags, addr, err
 		}
@@ -74,6 +75,7 @@ func (c *UnixConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *UnixAdd
 	pc := c.conn.Load()
 	err = pc.ReceiveWith(func(fd int) bool {
 		n, oobn, flags, from, failed = unix.Recvmsg(fd, b, oob, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
+		pc.Took(max(n, 0))
 		return failed != unix.EAGAIN && failed != unix.EINTR
 	})
 	switch {
@@ -84,8 +86,6 @@ func (c *UnixConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *UnixAdd
 		n, oobn = -1, 0 // as the standard library
 	case n == 0 && c.network != "unixgram":
 		err = io.EOF
-	default:
-		pc.Took(n)
 	}
 	return n, oobn, flags, c.sender(from), c.messageError("read", c.RemoteAddr(), err)
 }

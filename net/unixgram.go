@@ -35,6 +35,7 @@ func (c *UnixConn) ReadFromUnix(b []byte) (n int, addr *UnixAddr, err error) {
 	}
 	if !c.messageOnEngine() {
 		n, addr, err = c.rt.stdUnix().ReadFromUnix(b)
+		c.rt.bounds.took(n)
 		if err == nil || n > 0 || !c.thrownOut(err) {
 			return n, addr, err
 		}
@@ -44,6 +45,7 @@ func (c *UnixConn) ReadFromUnix(b []byte) (n int, addr *UnixAddr, err error) {
 	pc := c.conn.Load()
 	err = pc.ReceiveWith(func(fd int) bool {
 		n, from, failed = unix.Recvfrom(fd, b, unix.MSG_DONTWAIT)
+		pc.Took(max(n, 0))
 		return failed != unix.EAGAIN && failed != unix.EINTR
 	})
 	switch {
@@ -53,8 +55,6 @@ func (c *UnixConn) ReadFromUnix(b []byte) (n int, addr *UnixAddr, err error) {
 		n, err = 0, os.NewSyscallError("recvfrom", failed)
 	case n == 0 && c.network != "unixgram":
 		err = io.EOF
-	default:
-		pc.Took(n)
 	}
 	return n, c.sender(from), c.messageError("read", c.RemoteAddr(), err)
 }
@@ -162,8 +162,11 @@ func (c *UnixConn) ReadLease() (buffers.Lease, error) {
 		return m.lease(c, err)
 	}
 	pc := c.conn.Load()
-	err := pc.ReceiveWith(m.receive)
-	pc.Took(len(m.bytes))
+	err := pc.ReceiveWith(func(fd int) bool {
+		done := m.receive(fd)
+		pc.Took(len(m.bytes))
+		return done
+	})
 	return m.lease(c, c.opError("read", err))
 }
 

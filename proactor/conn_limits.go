@@ -21,18 +21,41 @@ func (c *Conn) SetLimits(receiveBuffers, writeQueueBytes int) {
 }
 
 // Received is the number of bytes that have arrived since the connection was made, read or not. What callers of ReadWith
-// have taken themselves counts as far as they say so (Took).
+// have taken themselves counts as far as they say so (Took), and once one of them could not say how much, Received is more
+// than any number of bytes.
 func (c *Conn) Received() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.received
 }
 
-// Took counts n bytes, received by a caller of ReadWith himself, for Received.
+// Took counts n bytes, received by a caller of ReadWith himself, for Received; n < 0 says that he cannot tell how many. Who
+// calls it inside the function that he has given to ReadWith leaves no moment at which they are counted nowhere (Receiving).
 func (c *Conn) Took(n int) {
 	c.mu.Lock()
-	c.received += uint64(max(n, 0))
+	if n < 0 {
+		c.received = untold
+	}
+	c.count(n)
 	c.mu.Unlock()
+}
+
+// untold is what received is from when nobody can tell it any more.
+const untold = 1 << 63
+
+// count adds to received. mu is held.
+func (c *Conn) count(n int) {
+	if n > 0 && c.received < untold {
+		c.received += uint64(n)
+	}
+}
+
+// Receiving reports whether a Read, or the function given to ReadWith, makes its system call in this moment: what it takes is
+// in the socket no longer, and in Received not yet. Of what the engine receives ahead it tells nothing.
+func (c *Conn) Receiving() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.wait != nil && c.wait.receiving
 }
 
 // Queued is the number of bytes that Send has accepted and the kernel has not taken yet.

@@ -112,7 +112,7 @@ func (c *Conn) takeReadTurn(ctx context.Context) error {
 
 // giveReadTurn ends the turn. mu is held.
 func (c *Conn) giveReadTurn() {
-	c.wait.reading = false
+	c.wait.reading, c.wait.receiving = false, false // the function given to ReadWith may have panicked
 	c.wait.passRead()
 	c.finish()
 }
@@ -252,7 +252,9 @@ func (c *Conn) readWith(f func(fd int) bool, pauses bool) error {
 			}
 			continue
 		}
+		c.wait.receiving = true
 		done := c.call(f)
+		c.wait.receiving = false
 		if done {
 			if c.polls != nil {
 				c.polls.dry = false

@@ -91,11 +91,13 @@ func (c *Conn) readFirst(p []byte) (n int, err error) {
 // recvDirect makes one receive that does not wait. mu is held, and released meanwhile; the caller has the read turn.
 func (c *Conn) recvDirect(p []byte) (int, syscall.Errno) {
 	c.uses++
+	c.wait.receiving = true
 	c.mu.Unlock()
 	n, errno := c.loop.engine.system.Recv(int(c.fd), p)
 	c.mu.Lock()
+	c.wait.receiving = false
 	c.uses--
-	c.received += uint64(n)
+	c.count(n)
 	return n, errno
 }
 

@@ -60,7 +60,7 @@ func (c *Conn) arrived(l buffers.Lease) {
 		l.Release()
 		return
 	}
-	c.received += uint64(l.Len())
+	c.count(l.Len())
 	c.inbox.push(l)
 	if !c.paused && c.behind() {
 		c.paused = true

@@ -17,6 +17,7 @@ import (
 type waits struct {
 	read, write      executor.Waiter
 	reading          bool
+	receiving        bool // who reads makes his system call, without mu
 	passing          bool // the Conn is direct for as long as Reads are large
 	score            int8 // of large Reads, see conn_bulk.go
 	writeWaits       bool

@@ -34,6 +34,7 @@ type Engine struct {
 	log        func(string)
 	fixed      *buffers.Pool // nil when Config.FixedBytes is negative
 	turn       atomic.Uint32 // of assign
+	ending     chan struct{} // closed when closing is set
 
 	mu        sync.Mutex // guards what follows
 	closing   bool
@@ -50,11 +51,11 @@ func New(c Config) (*Engine, error) {
 	if c.fixed, err = fixedPool(c.FixedBytes, c.FixedSends); err != nil {
 		return nil, err
 	}
-	make, info, err := chooseBackend(c)
+	newBackend, info, err := chooseBackend(c)
 	if err != nil {
 		return nil, err
 	}
-	e, err := start(c, make, info)
+	e, err := start(c, newBackend, info)
 	if err != nil && c.Backend == Auto && info.Backend == IOUring {
 		// One ring could be had, but not one for each worker.
 		info = Info{Backend: Epoll, Reason: err.Error()}
@@ -69,12 +70,12 @@ func New(c Config) (*Engine, error) {
 	return e, nil
 }
 
-// start makes an engine whose workers have backends from make.
-func start(c Config, make func(int) (op.Backend, error), info Info) (*Engine, error) {
+// start makes an engine whose workers have backends from newBackend.
+func start(c Config, newBackend func(int) (op.Backend, error), info Info) (*Engine, error) {
 	var err error
 	e := &Engine{
 		info: info, system: c.system, quota: c.ReceiveQuota, writeQueue: c.WriteQueue, log: c.Log, fixed: c.fixed, bulk: c.bulk, grace: c.grace,
-		acceptors: map[*Acceptor]struct{}{},
+		acceptors: map[*Acceptor]struct{}{}, ending: make(chan struct{}),
 	}
 	_, e.direct = c.system.(*kernel)
 	if e.datagrams, _ = c.system.(op.Datagrams); e.datagrams == nil {
@@ -84,7 +85,7 @@ func start(c Config, make func(int) (op.Backend, error), info Info) (*Engine, er
 		Workers: c.Workers, Clock: c.clock, Rand: c.rand, TaskBudget: c.TaskBudget,
 		StallAfter: c.StallAfter, DemoteAfter: c.DemoteAfter, NoSteal: c.NoSteal,
 		NewDriver: func(w *executor.Worker) (executor.Driver, error) {
-			b, err := make(w.ID())
+			b, err := newBackend(w.ID())
 			if err != nil {
 				return nil, err
 			}
@@ -202,6 +203,9 @@ func (e *Engine) deadline(t time.Time) int64 {
 	return max(1, now+until)
 }
 
+// Ending is closed when Shutdown begins: for who gives the engine connections that it has not accepted.
+func (e *Engine) Ending() <-chan struct{} { return e.ending }
+
 // Shutdown ends the engine, in steps:
 //
 //  1. New connections and listeners are refused; listeners are closed.
@@ -215,6 +219,9 @@ func (e *Engine) deadline(t time.Time) int64 {
 // second Shutdown waits for it. It must not be called on a coroutine of e.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
+	if !e.closing {
+		close(e.ending)
+	}
 	e.closing = true
 	acceptors := maps.Clone(e.acceptors)
 	e.mu.Unlock()
