@@ -205,3 +205,28 @@ func TestServeWithoutListener(t *testing.T) {
 		require.ErrorIs(t, ServeConfig{FirstBytesTimeout: time.Second}.Serve(l, echo), syscall.EINVAL)
 	}
 }
+
+// A context that ends while Serve waits for the end of a connection closes a listener that is not of this package, too, before
+// Serve returns.
+func TestContextEndsBesideMaxConns(t *testing.T) {
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		for range 100 {
+			l, err := stdnet.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			began, ended := make(chan bool, 1), make(chan error, 1)
+			go func() {
+				ended <- On(e).ServeConfig(ServeConfig{MaxConns: 1}).ServeContext(ctx, strange{l}, func(c Conn) {
+					began <- true
+					_, _ = c.Read(make([]byte, 1))
+				})
+			}()
+			c := dialStd(t, l)
+			<-began
+			cancel()
+			require.ErrorIs(t, <-ended, context.Canceled)
+			require.ErrorIs(t, l.Close(), ErrClosed)
+			c.Close()
+		}
+	})
+}

@@ -70,6 +70,19 @@ func TestGraceful(t *testing.T) {
 	require.ErrorIs(t, err, net.ErrClosed)
 }
 
+// A request that takes longer than the time of grace holds nothing up.
+func TestGraceOver(t *testing.T) {
+	begun := make(chan struct{}, 1)
+	l, stop := start(t, server{work: 24 * time.Hour, grace: 10 * time.Millisecond, conns: 10, begin: func() { begun <- struct{}{} }})
+	c, in := dial(t, l)
+	_, err := fmt.Fprintln(c, "x")
+	require.NoError(t, err)
+	<-begun
+	require.NoError(t, stop())
+	_, err = in.ReadByte()
+	require.Error(t, err)
+}
+
 // A connection beyond the limit is served when another has ended.
 func TestLimit(t *testing.T) {
 	l, stop := start(t, server{grace: hang, conns: 1})

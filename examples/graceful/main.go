@@ -31,8 +31,9 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	// The second signal ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop)
 	log.Print("serving on ", l.Addr())
 	if err := s.serve(ctx, l); err != nil {
 		log.Fatal(err)
@@ -69,11 +70,15 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-// connection answers requests in a scope of its own, which owns the connection and so closes it by force when the time
-// of grace is over.
+// connection answers requests in a scope of its own, which owns the connection and the context of its requests, and so ends
+// both by force when the time of grace is over.
 func (s *server) connection(ctx context.Context, c net.Conn) error {
 	return executor.RunScope(ctx, executor.ScopeConfig{Grace: s.grace}, func(one *executor.Scope) error {
 		if err := one.Own(c); err != nil {
+			return err
+		}
+		work, end := context.WithCancel(context.Background())
+		if err := one.Own(closer(end)); err != nil {
 			return err
 		}
 		in, err := csp.FromConn(one, c, csp.Lines(1<<16), 1)
@@ -89,11 +94,21 @@ func (s *server) connection(ctx context.Context, c net.Conn) error {
 				if s.begin != nil {
 					s.begin()
 				}
-				executor.Sleep(s.work)
+				if err := executor.SleepContext(work, s.work); err != nil {
+					return err
+				}
 				if _, err := c.Write(append(line, '\n')); err != nil {
 					return err
 				}
 			}
 		})
 	})
+}
+
+// closer has a scope end a context as it closes a connection.
+type closer context.CancelFunc
+
+func (end closer) Close() error {
+	end()
+	return nil
 }

@@ -7,7 +7,9 @@
 //
 // The second is the first with one import changed. The fourth runs each connection's handler as a coroutine of the worker
 // that reaps the ring: fasthttp serves a connection from one function, which is what Serve wants. GET / greets,
-// POST /reverse answers with the body's bytes in reverse order. SIGINT and SIGTERM end it gracefully.
+// POST /reverse answers with the body's bytes in reverse order, up to 1 MiB, and with status 413 for more. Beyond 4 MiB the two
+// with fasthttp end the connection under a client that goes on sending, which may not see the answer. The first SIGINT or
+// SIGTERM ends it gracefully, the second at once.
 package main
 
 import (
@@ -30,12 +32,15 @@ import (
 	"github.com/ouro-io/ouro/net"
 )
 
+// fastLimit is the largest body that fasthttp reads, in bytes, to have handleFast refuse it.
+const fastLimit = 4 << 20
+
 func main() {
 	way := flag.String("way", "fasthttp-serve", strings.Join(slices.Sorted(maps.Keys(ways)), ", "))
 	address := flag.String("address", "127.0.0.1:8080", "where to listen")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop)
 	err := run(ctx, *way, *address, func(a stdnet.Addr) { log.Printf("%s serves http://%s", *way, a) })
 	if err != nil {
 		log.Fatal(err)
@@ -101,7 +106,7 @@ func serveFast(ctx context.Context, address string, ready func(stdnet.Addr)) err
 		return err
 	}
 	ready(l.Addr())
-	srv := &fasthttp.Server{Handler: handleFast, CloseOnShutdown: true}
+	srv := &fasthttp.Server{Handler: handleFast, CloseOnShutdown: true, MaxRequestBodySize: fastLimit}
 	ended := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		last, cancel := context.WithTimeout(context.Background(), grace)
@@ -113,23 +118,4 @@ func serveFast(ctx context.Context, address string, ready func(stdnet.Addr)) err
 		return err
 	}
 	return <-ended
-}
-
-func serveFastInServe(ctx context.Context, address string, ready func(stdnet.Addr)) error {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	ready(l.Addr())
-	srv := &fasthttp.Server{Handler: handleFast}
-	err = net.ServeContext(ctx, l, func(c net.Conn) {
-		if err := srv.ServeConn(c); err != nil && ctx.Err() == nil {
-			log.Printf("%v: %v", c.RemoteAddr(), err)
-		}
-	})
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
