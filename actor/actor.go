@@ -104,6 +104,8 @@ type actor[M any] struct {
 
 	batch    [batchSize]M // taken out of the mailbox
 	next, nb int
+	skips    [batchSize]func() bool // of the first ne in batch, which are extras
+	ne       int
 }
 
 const batchSize = 16
@@ -159,8 +161,7 @@ func (a *actor[M]) await(messages bool) bool {
 			return true
 		}
 		if messages {
-			if a.nb = a.take(a.batch[:]); a.nb > 0 {
-				a.next = 0
+			if a.refill() > 0 {
 				w := a.freed()
 				a.mu.Unlock()
 				wakeAll(w)
@@ -196,6 +197,9 @@ func (a *actor[M]) work() {
 		m := a.batch[a.next]
 		a.batch[a.next] = none
 		a.next++
+		if a.next <= a.ne && a.takenBack(a.next-1) {
+			continue
+		}
 		if err := a.behavior(&a.c, m); err != nil {
 			returned = true
 			a.fail(err)
@@ -240,32 +244,22 @@ func (a *actor[M]) stopped() {
 	a.props.Stopped(&a.c)
 }
 
-// discard makes dead letters of what is left.
+// discard makes dead letters of what is left, but for what may be taken back, as nobody has sent that.
 func (a *actor[M]) discard() {
 	why := a.stoppedError()
-	a.mu.Lock()
-	extras := a.extra
-	a.extra = nil
-	a.mu.Unlock()
-	for _, x := range extras {
-		if x.skip == nil {
-			a.system.deadLetter(a.path, x.m, why)
-		}
-	}
-	for ; a.next < a.nb; a.next++ {
-		a.system.deadLetter(a.path, a.batch[a.next], why)
-	}
 	for {
+		for ; a.next < a.nb; a.next++ {
+			if a.next >= a.ne || a.skips[a.next] == nil {
+				a.system.deadLetter(a.path, a.batch[a.next], why)
+			}
+		}
 		a.mu.Lock()
-		a.nb = a.take(a.batch[:])
+		n := a.refill()
 		w := a.freed()
 		a.mu.Unlock()
 		wakeAll(w)
-		if a.nb == 0 {
+		if n == 0 {
 			return
-		}
-		for _, m := range a.batch[:a.nb] {
-			a.system.deadLetter(a.path, m, why)
 		}
 	}
 }
@@ -298,32 +292,7 @@ func (c *Context[M]) Stop() { c.a.send(note{kind: noteStop}) }
 // Drain ends the actor after the messages that wait now.
 func (c *Context[M]) Drain() { c.a.send(note{kind: noteDrain}) }
 
-// Watch has the actor told m once the other actor has ended; at once if it has already. The message does not count in the
-// mailbox. unwatch takes it back. An actor elsewhere counts as ended.
-func (c *Context[M]) Watch(other Address, m M) (unwatch func()) {
-	a := c.a
-	gone := false // under a.mu
-	w := &watch{tell: func() { a.pushExtra(extra[M]{m, func() bool { return gone }}) }}
-	target := other.address()
-	if target == nil || !target.watchedBy(w) {
-		w.tell()
-	} else {
-		if a.watching == nil {
-			a.watching = map[*watch]*cell{}
-		}
-		a.watching[w] = target
-	}
-	return func() {
-		a.mu.Lock()
-		gone = true
-		a.mu.Unlock()
-		if target != nil {
-			target.unwatch(w)
-		}
-	}
-}
-
-// After has the actor told m once, after d; stop prevents that. Timers end with the actor and with a restart.
+// After has the actor told m once, after d; stop prevents that, as long as m is not being handled. Timers end with the actor and with a restart.
 func (c *Context[M]) After(d time.Duration, m M) (stop func()) { return c.a.timer(d, 0, m) }
 
 // Every has the actor told m every d, until stop. When the actor is late, ticks are left out. d must be positive.

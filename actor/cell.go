@@ -50,12 +50,12 @@ type cell struct {
 	// restarting: no sender waits for room. The actor alone writes it.
 	restarting bool
 	watchers   map[*watch]struct{}
+	watching   map[*watch]*cell // until the message is handled; nil for one elsewhere
 	asks       map[failer]struct{}
 	children   []*cell // in the order of their start
 	barren     bool    // takes no more children
 
 	// The actor's own.
-	watching  map[*watch]*cell
 	suspended bool
 	failed    *failure // its last, until that is decided about
 	draining  bool
@@ -181,6 +181,7 @@ func (c *cell) beginAnew() {
 	c.failed = nil
 	c.restarts = nil // it begins anew with its children too
 	c.body.dropTimers()
+	c.dropWatches()
 	c.hurry(true)
 	c.withoutChildren((*cell).halt, c.create)
 }
@@ -288,10 +289,7 @@ func (c *cell) drained() {
 func (c *cell) finish() {
 	c.ended = true
 	c.body.dropTimers()
-	for w, target := range c.watching {
-		target.unwatch(w)
-	}
-	c.watching = nil
+	c.dropWatches()
 	defer c.gone() // also when the hook calls runtime.Goexit
 	c.body.stopped()
 }
@@ -299,6 +297,7 @@ func (c *cell) finish() {
 // gone tells everybody of the end.
 func (c *cell) gone() {
 	c.body.dropTimers() // those that the hook has set
+	c.dropWatches()
 	c.cancel()
 	c.mu.Lock()
 	c.closed, c.barren = true, true
@@ -323,23 +322,3 @@ func (c *cell) gone() {
 var ErrStopped = errors.New("actor: stopped")
 
 func (c *cell) stoppedError() error { return fmt.Errorf("%w: %s", ErrStopped, c.path) }
-
-// watch is a wish to be told of an actor's end.
-type watch struct{ tell func() }
-
-// watchedBy lists w. It reports false when c has ended.
-func (c *cell) watchedBy(w *watch) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.watchers == nil {
-		return false
-	}
-	c.watchers[w] = struct{}{}
-	return true
-}
-
-func (c *cell) unwatch(w *watch) {
-	c.mu.Lock()
-	delete(c.watchers, w)
-	c.mu.Unlock()
-}

@@ -30,7 +30,7 @@
 //   - A mailbox is bounded; Overflow says what happens to more. Messages of timers, watches and pipes, of which each has at
 //     most one under way, do not count.
 //   - An error or panic suspends the actor with its mailbox until its parent's Supervision has decided. A restart ends
-//     its children and timers and makes its state anew; the message that it failed at is not handled again.
+//     its children, timers and watches and makes its state anew; the message that it failed at is not handled again.
 //   - The end of an actor is known to whoever watches it, fails the Asks that wait for it, and comes after that of its
 //     children. Drain handles what waits before; Shutdown drains all.
 //   - Tell allocates nothing once the mailbox has grown.

@@ -18,8 +18,8 @@ type mailbox[M any] struct {
 	timers  map[*timer[M]]struct{}
 }
 
-// extra is a message that may be taken back until it is taken out. skip is called with mu held; nil: it may not, as one that
-// a Pipe brings.
+// extra is a message that may be taken back until it is handled. skip is called with mu held, once, when it is its turn; nil:
+// it may not be taken back, as one that a Pipe brings.
 type extra[M any] struct {
 	m    M
 	skip func() bool
@@ -59,23 +59,22 @@ func (b *mailbox[M]) grow() {
 	b.ring, b.head = ring, 0
 }
 
-// take moves messages into batch and returns how many: those that are not counted first, but no more than a half of batch while
-// others wait.
-func (b *mailbox[M]) take(batch []M) (n int) {
+// take moves messages into batch and returns how many: ne that are not counted first, with what they have for skip, but no more
+// than a half of batch while others wait.
+func (b *mailbox[M]) take(batch []M, skips []func() bool) (n, ne int) {
 	most := len(batch)
 	if b.n > 0 {
 		most = (most + 1) / 2
 	}
 	for n < most && len(b.extra) > 0 {
-		if x := b.extra[0]; x.skip == nil || !x.skip() {
-			batch[n] = x.m
-			n++
-		}
+		batch[n], skips[n] = b.extra[0].m, b.extra[0].skip
+		n++
 		b.extra[0] = extra[M]{}
 		if b.extra = b.extra[1:]; len(b.extra) == 0 {
 			b.extra = nil
 		}
 	}
+	ne = n
 	var none M
 	for n < len(batch) && b.n > 0 {
 		batch[n], b.ring[b.head] = b.ring[b.head], none
@@ -85,7 +84,26 @@ func (b *mailbox[M]) take(batch []M) (n int) {
 		}
 		b.n--
 	}
-	return n
+	return n, ne
+}
+
+// refill takes out the next messages, and returns how many. mu is held.
+func (a *actor[M]) refill() int {
+	a.next = 0
+	a.nb, a.ne = a.take(a.batch[:], a.skips[:])
+	return a.nb
+}
+
+// takenBack reports whether message i of the batch, an extra, is not to be handled.
+func (a *actor[M]) takenBack(i int) bool {
+	skip := a.skips[i]
+	a.skips[i] = nil
+	if skip == nil {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return skip()
 }
 
 // freed returns the senders that may try again: all, since a batch makes room for as many as wait in most cases.
@@ -241,8 +259,6 @@ func (t *timer[M]) OnTimer(w *executor.Worker, _ *executor.Timer) {
 	}
 	if t.every > 0 {
 		t.Set(routine.Later(w.Now(), t.every))
-	} else {
-		delete(a.timers, t)
 	}
 	if t.queued || a.closed {
 		a.mu.Unlock()
@@ -253,9 +269,12 @@ func (t *timer[M]) OnTimer(w *executor.Worker, _ *executor.Timer) {
 	a.rouse()
 }
 
-// taken is called by mailbox.take, with mu held.
+// taken is called when it is the message's turn, with mu held. Until then the timer is listed, so that a restart finds it.
 func (t *timer[M]) taken() (skip bool) {
 	t.queued = false
+	if t.every == 0 {
+		delete(t.a.timers, t)
+	}
 	return t.stopped
 }
 
