@@ -57,11 +57,13 @@ type cell struct {
 	// The actor's own.
 	watching  map[*watch]*cell
 	suspended bool
+	failed    *failure // its last, until that is decided about
 	draining  bool
 	ending    bool
 	stopping  bool // ending by a stop, or by a drain that has become one
 	ended     bool
 	then      func() // what to do once the last child has ended
+	unborn    bool   // New has not succeeded: there is no state
 	tries     int    // calls of New since one has succeeded
 	restarts  []time.Time
 	failures  int // restarts without a pause, for the backoff
@@ -82,16 +84,16 @@ type noteKind uint8
 const (
 	noteStop noteKind = iota
 	noteDrain
-	noteFailed  // child, err
+	noteFailed  // failure
 	noteEnded   // child
 	noteRestart // verdict
-	noteResume  // verdict
+	noteResume  // verdict, failure
 )
 
 type note struct {
-	kind  noteKind
-	child *cell
-	err   error
+	kind    noteKind
+	child   *cell
+	failure *failure
 }
 
 // failer is an Ask that waits for its answer.
@@ -140,10 +142,10 @@ func (c *cell) handle(n note) {
 		c.draining = true
 	case noteFailed:
 		if c.stopping || c.restarting {
-			n.child.halt() // it has been told to stop, or is about to be
+			n.failure.of.halt() // it has been told to stop, or is about to be
 			return
 		}
-		c.judge(n.child, n.err)
+		c.judge(n.failure)
 	case noteEnded:
 		c.mu.Lock()
 		c.children = slices.DeleteFunc(c.children, func(x *cell) bool { return x == n.child })
@@ -156,7 +158,7 @@ func (c *cell) handle(n note) {
 	case noteRestart:
 		c.beginAnew()
 	case noteResume:
-		c.suspended = false
+		c.resume(n.failure)
 	}
 }
 
@@ -169,13 +171,14 @@ func (c *cell) beginAnew() {
 		c.stop()
 		return
 	}
-	if c.draining && c.tries >= triesInDrain {
-		c.system.gaveUp(c, fmt.Errorf("it drains, and New has failed %d times", c.tries))
+	if c.draining && c.tries >= triesInDrain && c.failed != nil {
+		c.system.gaveUp(c, fmt.Errorf("it drains, and New has failed %d times: %w", c.tries, c.failed.err))
 		c.stop()
 		return
 	}
 	c.system.restarts.Add(1)
 	c.suspended = true
+	c.failed = nil
 	c.restarts = nil // it begins anew with its children too
 	c.body.dropTimers()
 	c.hurry(true)
@@ -189,22 +192,13 @@ func (c *cell) create() {
 		c.hurry(false)
 	}
 	c.tries++
+	c.unborn = true
 	if err := c.body.create(); err != nil {
 		c.fail(err)
 		return
 	}
+	c.unborn = false
 	c.tries = 0
-}
-
-// fail suspends the actor and reports to its parent.
-func (c *cell) fail(err error) {
-	c.suspended = true
-	c.system.failures.Add(1)
-	if c.parent == nil {
-		c.suspended = false // the root has no state that could be wrong
-		return
-	}
-	c.parent.send(note{noteFailed, c, err})
 }
 
 // family returns the children of the moment.

@@ -113,7 +113,7 @@ func TestDrainEndsThoughNewFails(t *testing.T) {
 		}
 		require.Equal(t, 1+triesInDrain, lives)
 		require.Len(t, gaveUp.all, 1)
-		require.Contains(t, gaveUp.all[0], "New has failed")
+		require.Contains(t, gaveUp.all[0], "New has failed 10 times: boom")
 	}
 }
 
@@ -145,7 +145,7 @@ func TestRestartWhileDrainingHasChildren(t *testing.T) {
 // What fails below an actor that only waits for its children is judged by that actor, too, and what it escalates by the one
 // above. A restart of the actor, which has nothing left to handle, is its end.
 func TestEscalationWhileDraining(t *testing.T) {
-	for top, want := range map[Directive]int32{Restart: 0, Stop: 0} {
+	for top, want := range map[Directive]int32{Restart: 0, Stop: 0, Resume: 1} {
 		s := newSystem(t, 2, Config{Supervision: Supervision{MaxRestarts: -1, Decide: func(string, error) Directive { return top }}})
 		var handled, lives atomic.Int32
 		gate := make(chan struct{})

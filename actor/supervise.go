@@ -16,11 +16,12 @@ type Directive uint8
 const (
 	// Restart makes its state anew by New; the mailbox stays, the message that it failed at does not come again.
 	Restart Directive = iota
-	// Resume lets it go on with its next message and its present state.
+	// Resume lets it go on with its next message and its present state. Where New has failed there is none: it is a Restart.
 	Resume
 	// Stop ends it.
 	Stop
-	// Escalate fails the parent.
+	// Escalate fails the parent. What is decided about that holds for the child too: they are resumed together, and a restart
+	// or stop of the parent ends the child.
 	Escalate
 )
 
@@ -70,9 +71,43 @@ func (s *Supervision) fill() error {
 	return nil
 }
 
+// failure is one failure of an actor. The verdict of Resume names it, so that a late one does not wake an actor that has
+// begun anew, or failed again, since.
+type failure struct {
+	of     *cell
+	err    error
+	unborn bool     // in New: there is no state to go on with
+	below  *failure // that of a child, which is escalated by this one
+}
+
+// fail suspends the actor and reports to its parent.
+func (c *cell) fail(err error) { c.failBy(&failure{of: c, err: err, unborn: c.unborn}) }
+
+func (c *cell) failBy(f *failure) {
+	c.system.failures.Add(1)
+	if c.parent == nil { // the root has no state that could be wrong
+		return
+	}
+	c.suspended = true
+	c.failed = f
+	c.parent.send(note{kind: noteFailed, failure: f})
+}
+
+// resume handles the verdict that c goes on, and passes it on to the child whose failure it was.
+func (c *cell) resume(f *failure) {
+	if c.failed == f {
+		c.failed = nil
+		c.suspended = false
+	}
+	if f.below != nil {
+		f.below.of.send(note{kind: noteResume, failure: f.below})
+	}
+}
+
 // judge decides about a child that has failed. It runs on the parent.
-func (c *cell) judge(child *cell, err error) {
+func (c *cell) judge(f *failure) {
 	s := &c.supervision
+	child, err := f.of, f.err
 	d := Restart
 	if s.Decide != nil {
 		if bad := routine.Catch(func() error {
@@ -82,13 +117,16 @@ func (c *cell) judge(child *cell, err error) {
 			d, err = Escalate, errors.Join(err, bad)
 		}
 	}
+	if d == Resume && f.unborn {
+		d = Restart
+	}
 	if d == Restart && !c.mayRestart() {
 		err = fmt.Errorf("%d restarts within %v: %w", s.MaxRestarts, s.Within, err)
 		d = Escalate
 	}
 	switch d {
 	case Resume:
-		child.send(note{kind: noteResume})
+		child.send(note{kind: noteResume, failure: f})
 	case Stop:
 		child.halt()
 	case Restart:
@@ -99,7 +137,7 @@ func (c *cell) judge(child *cell, err error) {
 			child.halt()
 			return
 		}
-		c.fail(fmt.Errorf("%s: %w", child.path, err))
+		c.failBy(&failure{c, fmt.Errorf("%s: %w", child.path, err), f.unborn, f})
 	}
 }
 
