@@ -10,6 +10,9 @@ import (
 // errorHeader carries the text of an error in an answer.
 const errorHeader = "Ouro-Error"
 
+// questionHeader marks what Ask sends.
+const questionHeader = "Ouro-Ask"
+
 // maxError bounds the bytes of that text: an error may quote what it is about, and a message has a limit.
 const maxError = 4096
 
@@ -17,6 +20,8 @@ const maxError = 4096
 type sender struct{ m *nats.Msg }
 
 func (s sender) waits() bool { return s.m.Reply != "" }
+
+func (s sender) asks() bool { return s.m.Header.Get(questionHeader) != "" }
 
 // answer gives b, or the error. One of the two reaches who waits unless the connection is lost.
 func (s sender) answer(b []byte, err error) {

@@ -67,6 +67,23 @@ func TestExposedElsewhere(t *testing.T) {
 	require.Equal(t, 2, <-got)
 }
 
+// A question for a name that has messages only is refused, and is no message.
+func TestAskWhatIsExposed(t *testing.T) {
+	system := newSystem(t)
+	a, b := newPair(t)
+	got := make(chan int, 10)
+	ref := spawn(t, system, actor.Props[int]{}, func(_ *actor.Context[int], m int) error { got <- m; return nil })
+	_, err := Expose(a, "x", ref, JSON[int]())
+	require.NoError(t, err)
+	to := To(b, "x", JSON[int]())
+	_, err = Ask(limited(t), to, 1, JSON[int]()).Await(limited(t))
+	var re *RemoteError
+	require.ErrorAs(t, err, &re)
+	require.Contains(t, re.Text, "ExposeAsk")
+	require.NoError(t, to.TellAcked(limited(t), 2))
+	require.Equal(t, 2, <-got)
+}
+
 // An error reaches who asked, however long its text and whatever is in it, and however short the server's messages have to be.
 func TestErrorTexts(t *testing.T) {
 	type failing struct {

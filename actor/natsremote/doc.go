@@ -20,7 +20,10 @@
 // two ways, also to the same actor. When the server restarts, nodes come back by themselves and their actors are reachable
 // again; nothing is kept on disk.
 //
-// Everything is safe from any goroutine or coroutine. Waiting calls suspend a coroutine. Errors of the other side come as
-// *RemoteError. NATS limits a message to 1 MiB by default. There is no encryption or authentication unless Config.Options
-// and the server have it: on an untrusted network use an external server that has.
+// Everything is safe from any goroutine or coroutine. TellAcked, and to await the future of Ask, suspend a coroutine. Connect,
+// Expose, ExposeAsk, their stop, Flush and Close wait in NATS's client, which knows nothing of coroutines: they block the
+// goroutine, or the coroutine's worker until another takes over its work. So does what sends, while the server takes no more.
+//
+// Errors of the other side come as *RemoteError. NATS limits a message to 1 MiB by default. There is no encryption or
+// authentication unless Config.Options and the server have it: on an untrusted network use an external server that has.
 package natsremote

@@ -15,13 +15,21 @@ import (
 // errElsewhere answers TellAcked where its promise cannot be kept.
 var errElsewhere = errors.New("what is exposed there is not an actor of that process, so TellAcked cannot say what becomes of the message: use Tell")
 
+// errNoAnswers answers Ask where nobody would.
+var errNoAnswers = errors.New("that name is exposed for messages only, by Expose: questions need a name of their own, by ExposeAsk")
+
 // Expose makes ref reachable by name: messages that others send are told to it, in order, and those that want it are
-// acknowledged once they are in the mailbox. While the mailbox makes Tell wait, messages gather in the connection, and
-// beyond its limits (nats.Subscription.SetPendingLimits) NATS drops them. If several nodes expose one name each gets every
-// message, and the first acknowledgement counts. stop ends it. A ref to an actor elsewhere is told what comes by Tell;
-// TellAcked is refused.
+// acknowledged once they are in the mailbox. While the mailbox makes Tell wait, messages gather in the connection. Beyond
+// 500,000 messages or 64 MiB for one name NATS drops them, and tells so (nats.ErrSlowConsumer) the nats.ErrorHandler of
+// Config.Options; none of them is acknowledged. If several nodes expose one name each gets every message, and the first
+// acknowledgement counts. stop ends it, and drops what gathers. Questions are refused. A ref to an actor elsewhere is told what
+// comes by Tell; TellAcked is refused.
 func Expose[M any](n *Node, name string, ref actor.Ref[M], c Codec[M]) (stop func() error, err error) {
 	return n.serve(name, func(b []byte, from sender) {
+		if from.asks() {
+			from.answer(nil, errNoAnswers)
+			return
+		}
 		m, err := c.Decode(b)
 		switch {
 		case err != nil:
@@ -35,7 +43,7 @@ func Expose[M any](n *Node, name string, ref actor.Ref[M], c Codec[M]) (stop fun
 }
 
 // ExposeAsk makes ref reachable for questions: of each, make makes a message with the place for the answer. An answer that
-// takes longer than timeout is an error.
+// takes longer than timeout is an error. What is told to the name is a question whose answer nobody gets; TellAcked waits for that.
 func ExposeAsk[Q, M, R any](n *Node, name string, ref actor.Ref[M], timeout time.Duration, questions Codec[Q], answers Codec[R], make func(Q, actor.Reply[R]) M) (stop func() error, err error) {
 	return n.serve(name, func(b []byte, from sender) {
 		q, err := questions.Decode(b)

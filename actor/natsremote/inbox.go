@@ -29,12 +29,13 @@ type request struct {
 }
 
 // send publishes a request. What one goroutine publishes keeps its order, whatever it is.
-func (in *inbox) send(conn *nats.Conn, subject string, b []byte) (request, error) {
+func (in *inbox) send(conn *nats.Conn, m *nats.Msg) (request, error) {
 	r, err := in.open(conn)
 	if err != nil {
 		return request{}, err
 	}
-	if err := conn.PublishRequest(subject, r.inbox, b); err != nil {
+	m.Reply = r.inbox
+	if err := conn.PublishMsg(m); err != nil {
 		in.take(r.inbox)
 		return request{}, err
 	}

@@ -16,7 +16,8 @@ import (
 type Config struct {
 	// URL is the server to use, such as nats://10.0.0.1:4222. "" means one in this process.
 	URL string
-	// Host and Port are where a server in this process listens: 127.0.0.1 when "", and a free port when 0.
+	// Host and Port are where a server in this process listens: 127.0.0.1 when "", and a free port when 0. It takes connections
+	// from other machines by 0.0.0.0 or ::, which Node.URL shows too: they need a name or address of this machine in its place.
 	Host string
 	Port int
 	// Prefix stands before the names of actors in subjects; "" means "ouro.actor". Nodes that are to meet have the same.
@@ -30,6 +31,7 @@ type Config struct {
 type Node struct {
 	conn   *nats.Conn
 	own    *server.Server
+	url    string // what was configured, or that of own
 	prefix string
 	inbox  inbox
 
@@ -39,9 +41,6 @@ type Node struct {
 	closing sync.Once
 	closed  error // what Close returns
 }
-
-// startTimeout is how long a server in this process may take to start.
-const startTimeout = 10 * time.Second
 
 // Connect joins the nodes. It fails when the server cannot be started or reached; later it comes back by itself.
 func Connect(c Config) (*Node, error) {
@@ -68,6 +67,7 @@ func Connect(c Config) (*Node, error) {
 	options := append([]nats.Option{
 		nats.Name("ouro actor node"), nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(50*time.Millisecond, 0),
 	}, c.Options...)
+	n.url = c.URL
 	conn, err := nats.Connect(c.URL, options...)
 	if err != nil {
 		n.stopServer()
@@ -77,39 +77,15 @@ func Connect(c Config) (*Node, error) {
 	return n, nil
 }
 
-func startServer(host string, port int) (*server.Server, error) {
-	if host == "" {
-		host = "127.0.0.1"
-	}
-	if port == 0 {
-		port = server.RANDOM_PORT
-	}
-	s, err := server.NewServer(&server.Options{Host: host, Port: port, NoLog: true, NoSigs: true})
-	if err != nil {
-		return nil, fmt.Errorf("natsremote: the server: %w", err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(startTimeout) {
-		s.Shutdown()
-		s.WaitForShutdown()
-		return nil, fmt.Errorf("natsremote: no server on %s:%d within %v: is the port taken?", host, port, startTimeout)
-	}
-	return s, nil
-}
-
-func (n *Node) stopServer() {
-	if n.own != nil {
-		n.own.Shutdown()
-		n.own.WaitForShutdown()
-	}
-}
-
-// URL is the address that other nodes connect to.
+// URL is the address that other nodes connect to: of the server in this process; otherwise of the one in use, and Config.URL while
+// there is none, since "" would have another node start a server of its own.
 func (n *Node) URL() string {
-	if n.own != nil {
-		return n.own.ClientURL()
+	if n.own == nil {
+		if u := n.conn.ConnectedUrl(); u != "" {
+			return u
+		}
 	}
-	return n.conn.ConnectedUrl()
+	return n.url
 }
 
 // Flush waits until the server has what was told until now.
