@@ -286,8 +286,9 @@ func (c *Context[M]) Become(b Behavior[M]) {
 	c.a.behavior = b
 }
 
-// Stop ends the actor after the present message. Messages that wait become dead letters.
-func (c *Context[M]) Stop() { c.a.send(note{kind: noteStop}) }
+// Stop ends the actor after the present message; Context ends now, and with it those of the children. Messages that wait
+// become dead letters.
+func (c *Context[M]) Stop() { c.a.halt() }
 
 // Drain ends the actor after the messages that wait now.
 func (c *Context[M]) Drain() { c.a.send(note{kind: noteDrain}) }

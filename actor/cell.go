@@ -321,4 +321,9 @@ func (c *cell) gone() {
 // ErrStopped means that the actor has stopped, or is about to.
 var ErrStopped = errors.New("actor: stopped")
 
-func (c *cell) stoppedError() error { return fmt.Errorf("%w: %s", ErrStopped, c.path) }
+func (c *cell) stoppedError() error {
+	if c.parent == nil {
+		return fmt.Errorf("%w: the system", ErrStopped)
+	}
+	return fmt.Errorf("%w: %s", ErrStopped, c.path)
+}

@@ -29,7 +29,11 @@ type Conn[M any] struct {
 // connection themselves. When SpawnConn fails the connection is closed.
 func SpawnConn[M any](parent Parent, p Props[M], c Conn[M]) (Ref[M], error) {
 	if c.Conn == nil || c.Decode == nil {
-		return Ref[M]{}, errors.New("actor: Conn needs a Conn and a Decode")
+		err := errors.New("actor: Conn needs a Conn and a Decode")
+		if c.Conn != nil {
+			err = errors.Join(err, c.Conn.Close())
+		}
+		return Ref[M]{}, err
 	}
 	after := p.Stopped
 	p.Stopped = func(x *Context[M]) {

@@ -95,8 +95,7 @@ func (s *System) adopt(parent, c *cell, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if name == "" {
-		s.unique++
-		name = "$" + strconv.Itoa(s.unique)
+		name = s.freeName(parent)
 	}
 	c.system, c.parent, c.name, c.path = s, parent, name, parent.path+"/"+name
 	if _, taken := s.byPath[c.path]; taken {
@@ -115,6 +114,17 @@ func (s *System) adopt(parent, c *cell, name string) error {
 	parent.children = append(parent.children, c)
 	s.byPath[c.path] = c
 	return nil
+}
+
+// freeName makes up a name that no child of parent has. mu is held.
+func (s *System) freeName(parent *cell) string {
+	for {
+		s.unique++
+		name := "$" + strconv.Itoa(s.unique)
+		if _, taken := s.byPath[parent.path+"/"+name]; !taken {
+			return name
+		}
+	}
 }
 
 // disown takes back an adopt.
