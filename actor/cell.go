@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +40,8 @@ type cell struct {
 	home        *executor.Worker
 	end         future.Promise[struct{}]
 
+	older, younger *cell // siblings; under the parent's mu
+
 	mu      sync.Mutex
 	notes   []note
 	noted   atomic.Bool // notes is not empty
@@ -52,8 +53,8 @@ type cell struct {
 	watchers   map[*watch]struct{}
 	watching   map[*watch]*cell // until the message is handled; nil for one elsewhere
 	asks       map[failer]struct{}
-	children   []*cell // in the order of their start
-	barren     bool    // takes no more children
+	children   siblings
+	barren     bool // takes no more children
 
 	// The actor's own.
 	suspended bool
@@ -148,8 +149,8 @@ func (c *cell) handle(n note) {
 		c.judge(n.failure)
 	case noteEnded:
 		c.mu.Lock()
-		c.children = slices.DeleteFunc(c.children, func(x *cell) bool { return x == n.child })
-		last := len(c.children) == 0
+		c.children.remove(n.child)
+		last := c.children.first == nil
 		c.mu.Unlock()
 		if then := c.then; last && then != nil {
 			c.then = nil
@@ -206,7 +207,7 @@ func (c *cell) create() {
 func (c *cell) family() []*cell {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.children)
+	return c.children.list()
 }
 
 // withoutChildren calls end for each child and, once the last has ended, f.

@@ -111,7 +111,7 @@ func (s *System) adopt(parent, c *cell, name string) error {
 		return parent.stoppedError()
 	}
 	c.ctx, c.cancel = context.WithCancel(parent.ctx)
-	parent.children = append(parent.children, c)
+	parent.children.add(c)
 	s.byPath[c.path] = c
 	return nil
 }
