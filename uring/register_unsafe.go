@@ -214,7 +214,8 @@ func (r *Ring) RegisterEventFD(fd int) error {
 }
 
 // RegisterIOWQMaxWorkers limits the io-wq threads of this ring's submitters: bounded ones (regular files) and
-// unbounded ones. 0 leaves a limit as it is. It returns the former limits. 5.15.
+// unbounded ones. 0 leaves a limit as it is. It returns the former limits of the calling thread, zeros where this one
+// has not submitted anything yet. 5.15.
 func (r *Ring) RegisterIOWQMaxWorkers(bounded, unbounded uint32) (wasBounded, wasUnbounded uint32, err error) {
 	v := [2]uint32{bounded, unbounded}
 	// SAFETY: two 32-bit counts, which the kernel replaces.
