@@ -178,8 +178,7 @@ func TestDirectDescriptors(t *testing.T) {
 
 func TestIOWQMaxWorkers(t *testing.T) {
 	need(t, "register.IOWQ_MAX_WORKERS")
-	runtime.LockOSThread() // another thread is told zeros
-	defer runtime.UnlockOSThread()
+	lockThread(t) // another thread is told zeros
 	r := newRing(t, Params{})
 	_, _, err := r.RegisterIOWQMaxWorkers(2, 3)
 	require.NoError(t, err)
