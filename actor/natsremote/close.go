@@ -44,15 +44,13 @@ func (n *Node) drain() error {
 	exposed := n.exposed
 	n.exposed = nil
 	n.mu.Unlock()
-	for sub := range exposed {
-		if n.conn.IsConnected() { // or nothing comes
-			_ = sub.Drain()
-		}
-	}
 	limit := n.conn.Opts.DrainTimeout
 	for end := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
 		left, late := 0, time.Now().After(end)
-		for sub := range exposed {
+		for sub, draining := range exposed {
+			if !draining && n.conn.IsConnected() { // or nothing comes, until it is again
+				exposed[sub] = sub.Drain() == nil
+			}
 			waiting, done := n.pending(sub)
 			if done || late {
 				_ = sub.Unsubscribe()
@@ -63,7 +61,7 @@ func (n *Node) drain() error {
 			left += waiting
 		}
 		switch {
-		case len(exposed) == 0:
+		case len(exposed) == 0 || late && left == 0:
 			return nil
 		case late:
 			return fmt.Errorf("natsremote: %d messages that had arrived were not in their mailboxes after %v: %w", left, limit, nats.ErrDrainTimeout)

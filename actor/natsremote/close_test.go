@@ -1,6 +1,8 @@
 package natsremote
 
 import (
+	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -125,6 +127,48 @@ func TestCloseDown(t *testing.T) {
 		require.ErrorIs(t, err, nats.ErrConnectionReconnecting)
 		require.ErrorContains(t, err, "lost")
 	}
+}
+
+// A Close that begins while the connection is down does so too when it comes back meanwhile.
+func TestCloseBesideReconnect(t *testing.T) {
+	a, err := Connect(Config{})
+	require.NoError(t, err)
+	var server redirect
+	server.to(a)
+	b, err := Connect(Config{URL: a.URL(), Options: []nats.Option{nats.SetCustomDialer(&server), nats.DrainTimeout(hang)}})
+	require.NoError(t, err)
+	ref, open, handled := held(t)
+	_, err = Expose(b, "x", ref, JSON[int]())
+	require.NoError(t, err)
+	for i := range 20 {
+		require.NoError(t, To(a, "x", JSON[int]()).Tell(i))
+	}
+	arrived(t, a, b)
+	stopAndSee(t, a, b)
+	closed := make(chan error, 1)
+	go func() { closed <- b.Close() }()
+	require.Eventually(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.exposed == nil }, hang, time.Millisecond)
+	up := b.conn.StatusChanged(nats.CONNECTED)
+	again, err := Connect(Config{})
+	require.NoError(t, err)
+	defer again.Close()
+	server.to(again)
+	<-up
+	open()
+	require.NoError(t, <-closed)
+	ref.Drain()
+	_, err = ref.Ended().Await(limited(t))
+	require.NoError(t, err)
+	require.EqualValues(t, 20, handled.Load())
+}
+
+// redirect connects to the server of the moment.
+type redirect struct{ address atomic.Value }
+
+func (r *redirect) to(n *Node) { r.address.Store(strings.TrimPrefix(n.URL(), "nats://")) }
+
+func (r *redirect) Dial(network, _ string) (net.Conn, error) {
+	return net.Dial(network, r.address.Load().(string))
 }
 
 // stopAndSee ends a, which has the server, and waits until b has seen that.

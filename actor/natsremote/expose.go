@@ -90,7 +90,7 @@ func (n *Node) subscribe(subject string, handle nats.MsgHandler) (*nats.Subscrip
 	}
 	sub, err := n.conn.Subscribe(subject, handle)
 	if err == nil {
-		n.exposed[sub] = struct{}{}
+		n.exposed[sub] = false
 	}
 	return sub, err
 }

@@ -36,7 +36,7 @@ type Node struct {
 	inbox  inbox
 
 	mu      sync.Mutex
-	exposed map[*nats.Subscription]struct{} // nil once Close has begun
+	exposed map[*nats.Subscription]bool // with whether it drains; nil once Close has begun
 
 	closing sync.Once
 	closed  error // what Close returns
@@ -56,7 +56,7 @@ func Connect(c Config) (*Node, error) {
 	if c.Port < 0 || c.Port > 65535 {
 		return nil, fmt.Errorf("natsremote: Config.Port is %d: use 1 to 65535, or 0 for a free one", c.Port)
 	}
-	n := &Node{prefix: c.Prefix, exposed: map[*nats.Subscription]struct{}{}}
+	n := &Node{prefix: c.Prefix, exposed: map[*nats.Subscription]bool{}}
 	if c.URL == "" {
 		s, err := startServer(c.Host, c.Port)
 		if err != nil {
