@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -38,6 +39,87 @@ func TestEscalateAndResume(t *testing.T) {
 		}
 		require.EqualValues(t, 3*(depth+2), s.Stats().Failures)
 	}
+}
+
+// failing is an actor with n children that all fail at their first message, and decides by decide.
+func failing(n int, lives *atomic.Int32, kids chan<- Ref[int], decide func(string, error) Directive) Props[int] {
+	return Props[int]{Supervision: Supervision{Decide: decide}, New: func(c *Context[int]) (Behavior[int], error) {
+		if lives.Add(1) > 1 {
+			n = 0
+		}
+		for range n {
+			var failed bool
+			r, err := Spawn(c, simple(func(*Context[int], int) error {
+				if !failed {
+					failed = true
+					return errBoom
+				}
+				return nil
+			}))
+			if err != nil {
+				return nil, err
+			}
+			kids <- r
+		}
+		return func(*Context[int], int) error { return nil }, nil
+	}}
+}
+
+// TestEscalateTogether: children that fail while their parent's failure is not decided about are a part of it.
+func TestEscalateTogether(t *testing.T) {
+	const n = 12
+	for _, verdict := range []Directive{Restart, Resume} {
+		var lives, gaveUp atomic.Int32
+		judged, goOn := make(chan bool, n), make(chan bool)
+		s := newSystem(t, 2, Config{
+			GaveUp: func(string, error) { gaveUp.Add(1) },
+			Supervision: Supervision{MaxRestarts: 1, Decide: func(string, error) Directive {
+				judged <- true
+				<-goOn
+				return verdict
+			}},
+		})
+		kids := make(chan Ref[int], n)
+		var escalated atomic.Int32
+		spawn(t, s, failing(n, &lives, kids, func(string, error) Directive { escalated.Add(1); return Escalate }))
+		var all []Ref[int]
+		for range n {
+			r := <-kids
+			all = append(all, r)
+			require.NoError(t, r.Tell(0))
+		}
+		<-judged
+		await(t, func() bool { return escalated.Load() == n }, "all to fail")
+		await(t, func() bool { return s.Stats().Failures == n+1 }, "one failure of the parent")
+		close(goOn)
+		if verdict == Restart {
+			await(t, func() bool { return lives.Load() == 2 }, "the restart")
+		}
+		for _, r := range all {
+			if verdict == Restart {
+				ended(t, r)
+				continue
+			}
+			r.Drain()
+			ended(t, r)
+		}
+		require.Zero(t, gaveUp.Load())
+		require.Empty(t, judged)
+	}
+}
+
+// TestGoexitWhileDeciding: a Decide that ends its goroutine has decided nothing, and the child is not forgotten.
+func TestGoexitWhileDeciding(t *testing.T) {
+	var lives atomic.Int32
+	s := newSystem(t, 2, Config{Supervision: Supervision{Decide: func(string, error) Directive { return Resume }}})
+	kids := make(chan Ref[int], 1)
+	spawn(t, s, failing(1, &lives, kids, func(string, error) Directive { runtime.Goexit(); return Restart }))
+	r := <-kids
+	require.NoError(t, r.Tell(0))
+	require.NoError(t, r.Tell(1))
+	r.Drain()
+	ended(t, r)
+	require.Zero(t, s.Stats().DeadLetters)
 }
 
 // Resume where New has failed is a restart, which the limit counts: there is no state to go on with.

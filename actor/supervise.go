@@ -76,8 +76,8 @@ func (s *Supervision) fill() error {
 type failure struct {
 	of     *cell
 	err    error
-	unborn bool     // in New: there is no state to go on with
-	below  *failure // that of a child, which is escalated by this one
+	unborn bool       // in New: there is no state to go on with
+	below  []*failure // those of children, which are escalated by this one; of's own
 }
 
 // fail suspends the actor and reports to its parent.
@@ -93,14 +93,14 @@ func (c *cell) failBy(f *failure) {
 	c.parent.send(note{kind: noteFailed, failure: f})
 }
 
-// resume handles the verdict that c goes on, and passes it on to the child whose failure it was.
+// resume handles the verdict that c goes on, and passes it on to the children whose failure it was.
 func (c *cell) resume(f *failure) {
 	if c.failed == f {
 		c.failed = nil
 		c.suspended = false
 	}
-	if f.below != nil {
-		f.below.of.send(note{kind: noteResume, failure: f.below})
+	for _, b := range f.below {
+		b.of.send(note{kind: noteResume, failure: b})
 	}
 }
 
@@ -113,7 +113,7 @@ func (c *cell) judge(f *failure) {
 		if bad := routine.Catch(func() error {
 			d = s.Decide(child.path, err)
 			return nil
-		}, func(error) {}); bad != nil { // nobody else will help the child
+		}, func(bad error) { c.escalate(f, errors.Join(err, bad)) }); bad != nil { // nobody else will help the child
 			d, err = Escalate, errors.Join(err, bad)
 		}
 	}
@@ -132,12 +132,21 @@ func (c *cell) judge(f *failure) {
 	case Restart:
 		c.restart(child)
 	default:
-		if c.parent == nil { // nobody is left to ask
-			c.system.gaveUp(child, err)
-			child.halt()
-			return
-		}
-		c.failBy(&failure{c, fmt.Errorf("%s: %w", child.path, err), f.unborn, f})
+		c.escalate(f, err)
+	}
+}
+
+// escalate fails c by the failure of a child. One event may fail many children: while c's own failure is not decided about,
+// theirs are a part of it, so that it costs one restart. (Not one in New, which a Resume would have to make a Restart.)
+func (c *cell) escalate(f *failure, err error) {
+	switch {
+	case c.parent == nil: // nobody is left to ask
+		f.of.halt()
+		c.system.gaveUp(f.of, err)
+	case c.failed != nil && !f.unborn:
+		c.failed.below = append(c.failed.below, f)
+	default:
+		c.failBy(&failure{c, fmt.Errorf("%s: %w", f.of.path, err), f.unborn, []*failure{f}})
 	}
 }
 
