@@ -165,8 +165,8 @@ func (s *System) Stats() Stats {
 }
 
 // Shutdown drains all actors, parents before their children, and waits for the end. Failures are decided about as ever; but
-// a restart of an actor for which nothing waits any more is its end, and so is it when its New has failed ten times. When ctx ends first they are stopped:
-// the contexts of their handlers end, and messages that wait become dead letters. It then still waits, since an actor's
+// a restart of an actor for which nothing waits any more is its end (the message of a timer or of a watch counts as something),
+// and so is it when its New has failed ten times. When ctx ends first they are stopped: the contexts of their handlers end, and messages that wait become dead letters. It then still waits, since an actor's
 // handler is never abandoned, and returns ctx's cause. It must not be called on an actor of the system.
 func (s *System) Shutdown(ctx context.Context) error {
 	s.root.send(note{kind: noteDrain})

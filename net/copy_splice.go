@@ -52,7 +52,11 @@ func spliceTo(dst, src *proactor.Conn) (total int64, handled bool, err error) {
 	src.NoReadAhead()
 	co := onCoroutine()
 	for {
-		n, err := move(src.ReadWith, func(fd int) (int64, error) { return spliceOnce(fd, pipe[1], size) })
+		n, err := move(src.ReadWith, func(fd int) (int64, error) {
+			n, err := spliceOnce(fd, pipe[1], size)
+			src.Took(int(max(n, 0)))
+			return n, err
+		})
 		if errors.Is(err, proactor.ErrReadAhead) {
 			m, err := drainAhead(dst, src)
 			total += m

@@ -196,6 +196,26 @@ func latePair(t *testing.T, s *Stack, network string) (client, server Conn) {
 	return client, server
 }
 
+// What a splice takes out of a socket counts as received.
+func TestSpliceIsCounted(t *testing.T) {
+	const size = 1 << 20
+	onEachBackend(t, func(t *testing.T, e *proactor.Engine) {
+		for _, network := range []string{"tcp", "unix"} {
+			from, src := latePair(t, forced(e, modeEngine), network)
+			to, dst := latePair(t, forced(e, modeEngine), "tcp")
+			go func() { _, _ = from.Write(make([]byte, size)); from.Close() }()
+			go func() { _, _ = io.Copy(io.Discard, to) }()
+			in := streamOf(src).engineConn()
+			n, handled, err := spliceTo(streamOf(dst).engineConn(), in)
+			require.NoError(t, err)
+			require.True(t, handled)
+			require.EqualValues(t, size, n)
+			require.EqualValues(t, size, in.Received(), network)
+			to.Close()
+		}
+	})
+}
+
 // Where a connection cannot go to the engine its handler runs on a goroutine, and FirstBytesTimeout holds all the same; the
 // other limits count when it goes there later.
 func TestFirstBytesOnGoroutines(t *testing.T) {
